@@ -1,0 +1,848 @@
+/**
+ * cr.h: hot reload for C and C++.
+ *
+ * A host is a thin program that keeps running. Its real code, the guest, is a shared library that is loaded again
+ * whenever its file changes; static state is carried over, and a crash brings the version before back.
+ *
+ * A guest includes this header and exports one function. It is not linked with anything of cr:
+ *
+ *     #include "cr.h"
+ *
+ *     static int CR_STATE counter = 0;
+ *
+ *     CR_EXPORT int cr_main(struct cr_plugin *ctx, enum cr_op operation) {
+ *         switch (operation) {
+ *         case CR_LOAD:   break;
+ *         case CR_STEP:   counter++; break;
+ *         case CR_UNLOAD: break;
+ *         case CR_CLOSE:  break;
+ *         }
+ *         return 0;
+ *     }
+ *
+ * A host defines CR_HOST before including it, and is linked with the library:
+ *
+ *     #define CR_HOST
+ *     #include "cr.h"
+ *
+ *     int main(void) {
+ *         struct cr_plugin ctx;
+ *         if (!cr_plugin_open(&ctx, "build/" CR_PLUGIN("game"))) {
+ *             fprintf(stderr, "%s\n", cr_plugin_error(&ctx));
+ *             return 1;
+ *         }
+ *         while (cr_plugin_update(&ctx, true) >= 0) { ... }
+ *         cr_plugin_close(&ctx);
+ *         return 0;
+ *     }
+ *
+ * In C++ the functions take references: cr_plugin_open(ctx, ...), cr_plugin_update(ctx), cr_plugin_close(ctx).
+ *
+ * Guests may be C89 or C++98 and later, hosts C99 or C++11 and later. Any number of files of one program may
+ * define CR_HOST; the macros that each defines before the include hold for the plugins which that file opens:
+ *
+ *     CR_HOST            alone, or the mode: #define CR_HOST CR_SAFEST. Alone, or 1 as -DCR_HOST gives, is CR_UNSAFE
+ *     CR_MAIN_FUNC       the name of the guest's entry point: "cr_main"
+ *     CR_MALLOC(size), CR_REALLOC(ptr, size), CR_FREE(ptr)
+ *                        the memory that carries the state: malloc, realloc, free
+ *     CR_ASSERT(e)       assert(e)
+ *     CR_LOG(...), CR_ERROR(...)
+ *                        messages, with the arguments of printf: nothing; with CR_DEBUG, to stdout and stderr
+ *     CR_TRACE           stands, without a semicolon, in a function with the name of that which is entered (in C
+ *                        with a `_` at its end): nothing; with CR_DEBUG, __func__ goes to stdout
+ *     CR_SHARED          Windows: the library is used as a DLL
+ *
+ * This file is generated: types, functions and their descriptions come from src/abi.rs and src/capi.rs, the rest from
+ * include/cr.h.in (`cargo build --features header`).
+ */
+#ifndef __CR_H__
+#define __CR_H__
+
+#define CR_VERSION_MAJOR 0
+#define CR_VERSION_MINOR 1
+#define CR_VERSION_PATCH 0
+#define CR_VERSION_STRING "0.1.0"
+
+/* ---- Platform ---- */
+
+#if defined(_WIN32)
+#define CR_WINDOWS
+#define CR_PLUGIN(name) "" name ".dll"
+#elif defined(__linux__) /* Android too */
+#define CR_LINUX
+#define CR_PLUGIN(name) "lib" name ".so"
+#elif defined(__APPLE__)
+#define CR_OSX
+#define CR_PLUGIN(name) "lib" name ".dylib"
+#elif defined(__FreeBSD__)
+#define CR_FREEBSD
+#define CR_PLUGIN(name) "lib" name ".so"
+#else
+#error "cr.h does not know this platform"
+#endif
+
+/* ---- Compiler ---- */
+
+#if defined(__cplusplus)
+#define CR_EXTERN_C_ extern "C"
+#else
+#define CR_EXTERN_C_
+#endif
+
+/*
+ * CR_EXPORT: what the host can find. CR_IMPORT: a function of another library.
+ *
+ * CR_STATE: a static or global variable that is carried over to the next version. `used` because its value may come
+ * from another version: without it, a variable that this version only reads is taken for a constant.
+ */
+#if defined(_MSC_VER)
+#define CR_EXPORT CR_EXTERN_C_ __declspec(dllexport)
+#define CR_IMPORT CR_EXTERN_C_ __declspec(dllimport)
+#pragma section(".state", read, write)
+#if defined(__clang__)
+#define CR_STATE __declspec(allocate(".state")) __attribute__((__used__))
+#else
+#define CR_STATE __declspec(allocate(".state"))
+#endif
+#elif defined(__GNUC__)
+#if defined(CR_WINDOWS)
+#define CR_EXPORT CR_EXTERN_C_ __declspec(dllexport)
+#else
+#define CR_EXPORT CR_EXTERN_C_ __attribute__((__visibility__("default")))
+#endif
+#define CR_IMPORT
+#if defined(CR_OSX)
+#define CR_STATE __attribute__((__used__, __section__("__DATA,__state")))
+#else
+#define CR_STATE __attribute__((__used__, __section__(".state")))
+#endif
+#else
+#error "cr.h does not know this compiler"
+#endif
+
+/* ---- Types ---- */
+
+/**
+ * How strictly the carried state of the old and the new version must agree.
+ *
+ * When the rule is broken the reload is refused with `CR_STATE_INVALIDATED`, and the next update is back on the
+ * old version with the state of its last unload.
+ */
+enum cr_mode {
+    /** Every state section has the same address in the image and the same size. */
+    CR_SAFEST = 0,
+    /** Every state section has the same size. */
+    CR_SAFE = 1,
+    /** The old state fits into the new section. The default. */
+    CR_UNSAFE = 2,
+    /** No state is carried: every version starts with its initial values. */
+    CR_DISABLE = 3
+};
+
+/** Why the guest's entry point is called. */
+enum cr_op {
+    /** The version has just been loaded, its state is restored. `failure` still tells why, after a rollback. */
+    CR_LOAD = 0,
+    /** One call for each `cr_plugin_update`. */
+    CR_STEP = 1,
+    /** The version is about to be replaced; its state is saved afterwards. */
+    CR_UNLOAD = 2,
+    /** The plugin is being closed. The value returned is ignored. */
+    CR_CLOSE = 3
+};
+
+/**
+ * What went wrong, as found in `cr_plugin.failure`.
+ *
+ * The field may hold other values: a signal without a name here is `CR_OTHER` plus the signal's number. After
+ * any of them, except where noted, the next update rolls back.
+ */
+enum cr_failure {
+    /** Nothing. */
+    CR_NONE = 0,
+    /** Invalid memory access: SIGSEGV, EXCEPTION_ACCESS_VIOLATION. */
+    CR_SEGFAULT = 1,
+    /** Illegal instruction: SIGILL, EXCEPTION_ILLEGAL_INSTRUCTION. */
+    CR_ILLEGAL = 2,
+    /** The guest called abort, or let an exception escape that nobody catches: SIGABRT. */
+    CR_ABORT = 3,
+    /** Misaligned access or a mapped file that became shorter: SIGBUS, EXCEPTION_DATATYPE_MISALIGNMENT. */
+    CR_MISALIGN = 4,
+    /** EXCEPTION_ARRAY_BOUNDS_EXCEEDED (Windows). */
+    CR_BOUNDS = 5,
+    /** The stack ran out. */
+    CR_STACKOVERFLOW = 6,
+    /** The carried state does not fit the new version under the `cr_mode` in force. */
+    CR_STATE_INVALIDATED = 7,
+    /**
+     * The new file cannot be used: incomplete, of another architecture, without entry point, refused by the
+     * dynamic loader, or it cannot be copied. If it was seen before the running version was touched, that
+     * version simply goes on with the next update.
+     */
+    CR_BAD_IMAGE = 8,
+    /** The first version failed and there is nothing to go back to. A changed file is loaded. */
+    CR_INITIAL_FAILURE = 9,
+    /** Base of the other signals: `CR_OTHER + SIGFPE`, `CR_OTHER + SIGTRAP`. */
+    CR_OTHER = 10,
+    /** The guest returned a negative value. */
+    CR_USER = 0x100
+};
+
+/**
+ * A plugin: one guest, in the hands of one host.
+ *
+ * The host declares it without initialising it and passes it to `cr_plugin_open`; it may copy and move it by
+ * value afterwards. The host and the guest may read and write all fields but `p`. One thread at a time may use
+ * a plugin; different plugins may be used by different threads at once.
+ */
+struct cr_plugin {
+    /** The library's own data (`struct cr_internal`); NULL when the plugin is not open. */
+    void *p;
+    /** The host's, to share data with the guest. The library never touches it. */
+    void *userdata;
+    /** The version that runs. The first is 1; it goes back when a version is rolled back. */
+    unsigned int version;
+    /** The last failure, or `CR_NONE`. */
+    enum cr_failure failure;
+    /** The number that the next new version gets. Numbers are never used twice. */
+    unsigned int next_version;
+    /** The version that a crash goes back to; 0 when there is none. */
+    unsigned int last_working_version;
+};
+
+/**
+ * The guest's entry point, exported under the name `cr_main`.
+ *
+ * A negative value from `CR_LOAD`, `CR_STEP` or `CR_UNLOAD` is a failure (`CR_USER`). Every call is guarded:
+ * a crash inside ends the call, not the host.
+ */
+typedef int (*cr_plugin_main_func)(struct cr_plugin *ctx, enum cr_op operation);
+
+#endif /* __CR_H__ */
+
+/*
+ * ---- For hosts: from here to the end ----
+ *
+ * Behind a guard of its own, so that a file which has included this header as a guest may still become a host.
+ */
+#if defined(CR_HOST) && !defined(__CR_H_HOST__)
+#define __CR_H_HOST__
+
+#if defined(__cplusplus)
+#if __cplusplus < 201103L && !defined(_MSC_VER)
+#error "a host with cr.h needs C++11 or later"
+#endif
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <thread>
+#else
+#if !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "a host with cr.h needs C99 or later"
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#endif
+
+/** What a log message is about. */
+enum cr_log_level {
+    /** A failure; the text is that of `cr_plugin_error`. */
+    CR_LOG_LEVEL_ERROR = 0,
+    /** Something that happened: loaded, unloaded, rolled back. */
+    CR_LOG_LEVEL_INFO = 1,
+    /** The message is the name of a function of the library that has been entered. */
+    CR_LOG_LEVEL_TRACE = 2
+};
+
+/**
+ * How a plugin is opened, see `cr_plugin_open_with`.
+ *
+ * Begin with `CR_OPTIONS_INIT`, which fills in `size` and the defaults, then change what you need. The struct
+ * and the strings are copied; they may go after the call. The function pointers must stay valid until the
+ * plugin is closed.
+ */
+struct cr_options {
+    /**
+     * `sizeof(struct cr_options)` of the header that the host was compiled with. Fields beyond it take their
+     * defaults, and fields that this library does not know are ignored.
+     */
+    size_t size;
+    /** How strictly the carried state must agree. Mind that 0 is `CR_SAFEST`; the usual choice is `CR_UNSAFE`. */
+    enum cr_mode mode;
+    /** The name of the guest's entry point; NULL for `cr_main`. */
+    const char *main_func;
+    /** An existing directory for the numbered copies of the guest; NULL for the guest's own. */
+    const char *temporary_path;
+    /**
+     * Called with each message, on the thread that uses the plugin, or NULL. `message` is valid during the
+     * call and has no line end. It must not call back into the same plugin.
+     */
+    void (*log)(void *log_data, enum cr_log_level level, const char *message);
+    /** Passed to `log` as it is. */
+    void *log_data;
+    /**
+     * Allocates the memory that carries the state; returns NULL when there is none. The three functions are
+     * used together; if one of them is NULL, those of the C library are.
+     */
+    void *(*malloc_func)(size_t size);
+    /** Makes a block larger, or returns NULL and leaves it as it is. */
+    void *(*realloc_func)(void *ptr, size_t size);
+    /** Frees what the other two returned. */
+    void (*free_func)(void *ptr);
+};
+
+/** What a `struct cr_options` begins as: `CR_UNSAFE`, and the defaults of everything else. */
+#define CR_OPTIONS_INIT                                                                                                \
+    { sizeof(struct cr_options), CR_UNSAFE, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+
+/* ---- Functions ---- */
+
+#if defined(CR_WINDOWS) && defined(CR_SHARED)
+#define CR_API __declspec(dllimport)
+#else
+#define CR_API
+#endif
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/**
+ * Opens a plugin with options; NULL stands for the defaults. Otherwise as `cr_plugin_open`.
+ *
+ * Options that make no sense (an unknown mode, a `size` that does not reach past `mode`) are an error: false.
+ *
+ * Requires: as for `cr_plugin_open`; `options` is NULL or points to `options->size` readable bytes with valid strings
+ * and functions.
+ */
+CR_API bool cr_plugin_open_with(struct cr_plugin *ctx, const char *fullpath, const struct cr_options *options);
+
+/**
+ * The last failure of this plugin in words, or "" if there was none. Never NULL.
+ *
+ * For a plugin that is not open (or NULL) it is the text of the last open that failed on this thread. The string
+ * belongs to the library and is valid until the next call on this plugin (on this thread).
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API const char *cr_plugin_error(const struct cr_plugin *ctx);
+
+/** The version of this library, "major.minor.patch". It belongs to the library and is always valid. */
+CR_API const char *cr_version_string(void);
+
+/**
+ * Puts the numbered copies of the guest into another existing directory. Best called right after opening.
+ *
+ * NULL or "" stands for the guest's own directory. Copies made before stay where they are until the plugin is
+ * closed. It does nothing when the plugin is not open.
+ *
+ * Requires: as for `cr_plugin_update`; `path` is NULL or a string, which is copied.
+ */
+CR_API void cr_set_temporary_path(struct cr_plugin *ctx, const char *path);
+
+#if !defined(__cplusplus)
+
+/**
+ * Opens a plugin: the guest at `fullpath`, to be loaded by the first `cr_plugin_update`.
+ *
+ * All fields of `ctx` but `userdata` are set; it may be uninitialised before. A relative path counts from the
+ * current directory. In a C or C++ file that defines `CR_HOST`, the macros of that file (mode, `CR_MAIN_FUNC`,
+ * `CR_LOG`, `CR_MALLOC` ...) are handed over as options.
+ *
+ * Returns true if the file is there. Otherwise, and when an argument is NULL, it returns false and
+ * `cr_plugin_error` tells why; a later update returns -2, and closing does nothing.
+ *
+ * Requires: `ctx` is NULL or points to a `cr_plugin` that is not open; `fullpath` is NULL or a string.
+ */
+CR_API bool cr_plugin_open(struct cr_plugin *ctx, const char *fullpath);
+
+/**
+ * The old name of `cr_plugin_open`.
+ *
+ * Requires: as for `cr_plugin_open`.
+ */
+CR_API bool cr_plugin_load(struct cr_plugin *ctx, const char *fullpath);
+
+/**
+ * Runs the guest once: rolls back after a failure, loads a changed file if `reloadCheck` is true (the first load
+ * is always done), then calls the entry point with `CR_STEP`.
+ *
+ * Returns what the guest returned; -1 when it failed in the step; -2 when a load or unload failed, or when the
+ * plugin is not open. `failure` tells what happened and `cr_plugin_error` puts it into words. If the guest calls
+ * this for its own plugin, only the step is done.
+ *
+ * Requires: `ctx` is NULL or a plugin that was passed to open; no other thread uses it meanwhile.
+ */
+CR_API int cr_plugin_update(struct cr_plugin *ctx, bool reloadCheck);
+
+/**
+ * Closes a plugin: `CR_CLOSE`, then the guest is unloaded and every copy that was made of it is deleted.
+ *
+ * `p` is NULL and `version` 0 afterwards. It does nothing when `ctx` is NULL or not open. If the guest calls this
+ * for its own plugin, it is closed when the guest's call returns.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API void cr_plugin_close(struct cr_plugin *ctx);
+
+/**
+ * Has the guest's file changed since it was last tried? False when it is missing, empty or not open.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API bool cr_plugin_changed(struct cr_plugin *ctx);
+
+/**
+ * Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API void cr_plugin_reload(struct cr_plugin *ctx);
+
+/**
+ * Unloads the running version without a word to it and loads version `ctx->version` again with its backup state.
+ *
+ * To go back one version, set `ctx->version` to `ctx->last_working_version` first. Returns true when the version
+ * runs again; `failure` is cleared then. A step is not made.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API bool cr_plugin_rollback(struct cr_plugin *ctx);
+
+/**
+ * Unloads the running version. Unless it is for a rollback, it is told so first (`CR_CLOSE` if `close`, else
+ * `CR_UNLOAD`) and its state is saved.
+ *
+ * Returns what the guest returned, 0 if it was not asked, -1 if it crashed. The next update loads a version again.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API int cr_plugin_unload(struct cr_plugin *ctx, bool rollback, bool close);
+
+#else
+
+/*
+ * The functions that are older than this library take references in C++. They are the same functions; the branch for C
+ * above describes them. cr_plugin_open and cr_plugin_load follow the macros.
+ */
+CR_API int cr_plugin_update(cr_plugin &ctx, bool reloadCheck = true);
+CR_API void cr_plugin_close(cr_plugin &ctx);
+CR_API bool cr_plugin_changed(cr_plugin &ctx);
+CR_API void cr_plugin_reload(cr_plugin &ctx);
+CR_API bool cr_plugin_rollback(cr_plugin &ctx);
+CR_API int cr_plugin_unload(cr_plugin &ctx, bool rollback, bool close);
+
+} /* extern "C" */
+#endif
+
+/* ---- The macros of this file: defaults ---- */
+
+/* Asked before the defaults hide it: is there anything to hand over? */
+#if defined(CR_DEBUG) || defined(CR_LOG) || defined(CR_ERROR) || defined(CR_TRACE)
+#define CR_HOST_LOGS_
+#endif
+#if defined(CR_MALLOC) || defined(CR_REALLOC) || defined(CR_FREE)
+#define CR_HOST_ALLOCATES_
+#endif
+
+/* CR_HOST without a value is the default mode, and so is 1: that is what -DCR_HOST on a command line makes of it. */
+#define CR_HOST_IS_ 1
+#define CR_HOST_IS_1 1
+#define CR_HOST_IS_CR_SAFEST 0
+#define CR_HOST_IS_CR_SAFE 0
+#define CR_HOST_IS_CR_UNSAFE 0
+#define CR_HOST_IS_CR_DISABLE 0
+#define CR_HOST_PASTE_(value) CR_HOST_IS_##value
+#define CR_HOST_IS_DEFAULT_(value) CR_HOST_PASTE_(value)
+#if defined(_MSC_VER)
+#pragma warning(push)
+#pragma warning(disable : 4003) /* an empty macro argument is meant here */
+#endif
+#if CR_HOST_IS_DEFAULT_(CR_HOST)
+#define CR_OP_MODE CR_UNSAFE
+#else
+#define CR_OP_MODE CR_HOST
+#endif
+#if defined(_MSC_VER)
+#pragma warning(pop)
+#endif
+
+#if defined(CR_HOST_LOGS_)
+#include <stdio.h>
+#endif
+
+#ifndef CR_LOG
+#if defined(CR_DEBUG)
+#define CR_LOG(...) fprintf(stdout, __VA_ARGS__)
+#else
+#define CR_LOG(...)
+#endif
+#endif
+
+#ifndef CR_ERROR
+#if defined(CR_DEBUG)
+#define CR_ERROR(...) fprintf(stderr, __VA_ARGS__)
+#else
+#define CR_ERROR(...)
+#endif
+#endif
+
+#ifndef CR_TRACE
+#if defined(CR_DEBUG)
+#define CR_TRACE fprintf(stdout, "CR_TRACE: %s\n", __func__);
+#else
+#define CR_TRACE
+#endif
+#endif
+
+#ifndef CR_MAIN_FUNC
+#define CR_MAIN_FUNC "cr_main"
+#endif
+
+#ifndef CR_ASSERT
+#include <assert.h>
+#define CR_ASSERT(e) assert(e)
+#endif
+
+#include <stdlib.h>
+#if defined(__cplusplus)
+#define CR_HOST_STD_ ::
+#else
+#define CR_HOST_STD_
+#endif
+
+#ifndef CR_MALLOC
+#define CR_MALLOC(size) CR_HOST_STD_ malloc(size)
+#endif
+
+#ifndef CR_REALLOC
+#define CR_REALLOC(ptr, size) CR_HOST_STD_ realloc(ptr, size)
+#endif
+
+#ifndef CR_FREE
+#define CR_FREE(ptr) CR_HOST_STD_ free(ptr)
+#endif
+
+/*
+ * ---- The macros of this file: handed to the library ----
+ *
+ * A compiled library cannot expand macros of its host, so they are expanded here, in static functions that
+ * cr_plugin_open gives to the library. Everything below that names a macro is static: each file has its own.
+ */
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#if defined(CR_HOST_LOGS_)
+
+/* CR_TRACE prints the name of the function that it stands in. In C that one has a `_` at its end. */
+#if defined(__cplusplus)
+#define CR_HOST_TRACED_(function)                                                                                      \
+    {                                                                                                                  \
+        struct traced_ {                                                                                               \
+            static void function() { CR_TRACE }                                                                        \
+        };                                                                                                             \
+        if (std::strcmp(name, #function) == 0) {                                                                       \
+            traced_::function();                                                                                       \
+        }                                                                                                              \
+    }
+#else
+static inline void cr_plugin_open_(void) { CR_TRACE }
+static inline void cr_plugin_update_(void) { CR_TRACE }
+static inline void cr_plugin_close_(void) { CR_TRACE }
+static inline void cr_plugin_changed_(void) { CR_TRACE }
+static inline void cr_plugin_reload_(void) { CR_TRACE }
+static inline void cr_plugin_rollback_(void) { CR_TRACE }
+static inline void cr_plugin_unload_(void) { CR_TRACE }
+static inline void cr_set_temporary_path_(void) { CR_TRACE }
+#define CR_HOST_TRACED_(function)                                                                                      \
+    if (strcmp(name, #function) == 0) {                                                                                \
+        function##_();                                                                                                 \
+    }
+#endif
+
+static inline void cr_host_trace_(const char *name) {
+    CR_HOST_TRACED_(cr_plugin_open)
+    CR_HOST_TRACED_(cr_plugin_update)
+    CR_HOST_TRACED_(cr_plugin_close)
+    CR_HOST_TRACED_(cr_plugin_changed)
+    CR_HOST_TRACED_(cr_plugin_reload)
+    CR_HOST_TRACED_(cr_plugin_rollback)
+    CR_HOST_TRACED_(cr_plugin_unload)
+    CR_HOST_TRACED_(cr_set_temporary_path)
+}
+
+static inline void cr_host_log_(void *log_data, enum cr_log_level level, const char *message) {
+    (void)log_data;
+    switch (level) {
+    case CR_LOG_LEVEL_ERROR: {
+        CR_ERROR("%s\n", message);
+        break;
+    }
+    case CR_LOG_LEVEL_INFO: {
+        CR_LOG("%s\n", message);
+        break;
+    }
+    case CR_LOG_LEVEL_TRACE: {
+        cr_host_trace_(message);
+        break;
+    }
+    }
+}
+
+#endif /* CR_HOST_LOGS_ */
+
+#if defined(CR_HOST_ALLOCATES_)
+
+static inline void *cr_host_malloc_(size_t size) { return CR_MALLOC(size); }
+static inline void *cr_host_realloc_(void *ptr, size_t size) { return CR_REALLOC(ptr, size); }
+static inline void cr_host_free_(void *ptr) { CR_FREE(ptr); }
+
+#endif /* CR_HOST_ALLOCATES_ */
+
+static inline struct cr_options cr_host_options_(void) {
+    struct cr_options options = CR_OPTIONS_INIT;
+    options.mode = CR_OP_MODE;
+    options.main_func = CR_MAIN_FUNC;
+#if defined(CR_HOST_LOGS_)
+    options.log = cr_host_log_;
+#endif
+#if defined(CR_HOST_ALLOCATES_)
+    options.malloc_func = cr_host_malloc_;
+    options.realloc_func = cr_host_realloc_;
+    options.free_func = cr_host_free_;
+#endif
+    return options;
+}
+
+#if !defined(__cplusplus)
+
+/* Macros without arguments, so that the functions' addresses can be taken. #undef brings the library's own back. */
+static inline bool cr_host_open_(struct cr_plugin *ctx, const char *fullpath) {
+    const struct cr_options options = cr_host_options_();
+    return cr_plugin_open_with(ctx, fullpath, &options);
+}
+#define cr_plugin_open cr_host_open_
+#define cr_plugin_load cr_host_open_
+
+/** What `cr_plugin.p` points to, as far as hosts may look: read only, valid while the plugin is open. */
+struct cr_internal {
+    /** The absolute path of the guest's file. */
+    const char *fullname;
+    /** The directory of the copies with a separator at its end, or "" for the guest's own directory. */
+    const char *temppath;
+    /** The dynamic loader's handle of the running version; NULL when none is loaded. It changes with each reload. */
+    void *handle;
+};
+
+#else
+
+/** Opens a plugin with the macros of this file as its options. */
+static inline bool cr_plugin_open(cr_plugin &ctx, const char *fullpath) {
+    const cr_options options = cr_host_options_();
+    return cr_plugin_open_with(&ctx, fullpath, &options);
+}
+
+/** The old name of cr_plugin_open. */
+static inline bool cr_plugin_load(cr_plugin &ctx, const char *fullpath) { return cr_plugin_open(ctx, fullpath); }
+
+} /* extern "C" */
+
+/* ---- C++: the new functions with references ---- */
+
+/** Opens a plugin with options; this file's macros have no part in it. */
+static inline bool cr_plugin_open_with(cr_plugin &ctx, const char *fullpath, const cr_options &options) {
+    return cr_plugin_open_with(&ctx, fullpath, &options);
+}
+
+/** The last failure of this plugin in words. */
+static inline const char *cr_plugin_error(const cr_plugin &ctx) { return cr_plugin_error(&ctx); }
+
+/** Puts the numbered copies of the guest into another existing directory. */
+static inline void cr_set_temporary_path(cr_plugin &ctx, const std::string &path) {
+    cr_set_temporary_path(&ctx, path.c_str());
+}
+
+/*
+ * ---- C++: compatibility ----
+ *
+ * Names that were never part of the interface, but that hosts have come to use. New code does not need them.
+ */
+
+/**
+ * A string that belongs to the library, to be used like a `const std::string`. A copy of it is the copier's own and
+ * outlives the plugin.
+ */
+class cr_text {
+  public:
+    cr_text(const cr_text &other) : text_(std::strcpy(new char[other.size() + 1], other.text_)) {}
+    ~cr_text() { delete[] text_; } /* only copies are ever destroyed: the library's is no C++ object */
+    cr_text &operator=(const cr_text &) = delete;
+
+    operator std::string() const { return text_; }
+    const char *c_str() const { return text_; }
+    const char *data() const { return text_; }
+    std::size_t size() const { return std::strlen(text_); }
+    std::size_t length() const { return size(); }
+    bool empty() const { return size() == 0; }
+    char operator[](std::size_t index) const { return text_[index]; }
+
+    friend std::string operator+(const cr_text &a, const cr_text &b) { return a.text_ + std::string(b); }
+    friend std::string operator+(const cr_text &a, const std::string &b) { return a.text_ + b; }
+    friend std::string operator+(const std::string &a, const cr_text &b) { return a + b.text_; }
+    friend std::string operator+(const cr_text &a, const char *b) { return std::string(a) + b; }
+    friend std::string operator+(const char *a, const cr_text &b) { return a + std::string(b); }
+    friend std::string operator+(const cr_text &a, char b) { return std::string(a) + b; }
+    friend std::string operator+(char a, const cr_text &b) { return a + std::string(b); }
+
+    friend bool operator==(const cr_text &a, const cr_text &b) { return std::strcmp(a.text_, b.text_) == 0; }
+    friend bool operator==(const cr_text &a, const std::string &b) { return a.text_ == b; }
+    friend bool operator==(const std::string &a, const cr_text &b) { return a == b.text_; }
+    friend bool operator==(const cr_text &a, const char *b) { return std::strcmp(a.text_, b) == 0; }
+    friend bool operator==(const char *a, const cr_text &b) { return std::strcmp(a, b.text_) == 0; }
+    friend bool operator!=(const cr_text &a, const cr_text &b) { return !(a == b); }
+    friend bool operator!=(const cr_text &a, const std::string &b) { return !(a == b); }
+    friend bool operator!=(const std::string &a, const cr_text &b) { return !(a == b); }
+    friend bool operator!=(const cr_text &a, const char *b) { return !(a == b); }
+    friend bool operator!=(const char *a, const cr_text &b) { return !(a == b); }
+
+    /* A template, because <ostream> may not have been included. */
+    template <class Traits>
+    friend std::basic_ostream<char, Traits> &operator<<(std::basic_ostream<char, Traits> &out, const cr_text &text) {
+        return out << text.text_;
+    }
+
+  private:
+    const char *text_;
+};
+
+/** The struct that C sees, with strings in the place of the pointers. */
+struct cr_internal {
+    cr_text fullname;
+    cr_text temppath;
+    void *handle;
+};
+
+#if defined(CR_WINDOWS)
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+#define CR_PATH_SEPARATOR '\\'
+typedef HMODULE so_handle;
+#else
+#include <dlfcn.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define CR_PATH_SEPARATOR '/'
+typedef void *so_handle;
+#endif
+
+/** The library does by itself, when a plugin is opened, what this used to do. */
+static inline void cr_plat_init() { CR_TRACE }
+
+/* Where the file's name begins in a path, and where its extension does: at the last dot, or at the end. */
+static inline std::size_t cr_name_begin_(const std::string &path) {
+#if defined(CR_WINDOWS)
+    return path.find_last_of("/\\") + 1; /* 0 when there is none: npos + 1 */
+#else
+    return path.rfind(CR_PATH_SEPARATOR) + 1;
+#endif
+}
+static inline std::size_t cr_extension_begin_(const std::string &path) {
+    const std::size_t dot = path.rfind('.');
+    return dot == std::string::npos || dot < cr_name_begin_(path) ? path.size() : dot;
+}
+
+/** The name of a version's copy: the version goes before the extension, and `temppath`, if any, replaces the folder. */
+static inline std::string cr_version_path(const std::string &basepath, unsigned version, const std::string &temppath) {
+    const std::size_t name = cr_name_begin_(basepath);
+    const std::size_t extension = cr_extension_begin_(basepath);
+    std::string folder = temppath.empty() ? basepath.substr(0, name) : temppath;
+#if defined(CR_WINDOWS)
+    std::replace(folder.begin(), folder.end(), '/', CR_PATH_SEPARATOR);
+#endif
+    if (!folder.empty() && folder.back() != CR_PATH_SEPARATOR) {
+        folder += CR_PATH_SEPARATOR;
+    }
+    return folder + basepath.substr(name, extension - name) + std::to_string(version) + basepath.substr(extension);
+}
+
+/** The path with another extension, which begins with its dot. */
+static inline std::string cr_replace_extension(const std::string &filepath, const std::string &ext) {
+    return filepath.substr(0, cr_extension_begin_(filepath)) + ext;
+}
+
+#if defined(CR_WINDOWS)
+
+/* As the functions of <windows.h> want it: UTF-8 becomes UTF-16 if UNICODE is defined. */
+#if defined(UNICODE)
+static inline std::wstring cr_native_path_(const std::string &path) {
+    const int length = static_cast<int>(path.size());
+    std::wstring wide(path.size(), L'\0'); /* never more units than UTF-8 has bytes */
+    wide.resize(static_cast<std::size_t>(MultiByteToWideChar(CP_UTF8, 0, path.data(), length, &wide[0], length)));
+    return wide;
+}
+#else
+static inline const std::string &cr_native_path_(const std::string &path) { return path; }
+#endif
+
+static inline bool cr_exists(const std::string &path) {
+    return GetFileAttributes(cr_native_path_(path).c_str()) != INVALID_FILE_ATTRIBUTES;
+}
+
+static inline void cr_del(const std::string &path) { DeleteFile(cr_native_path_(path).c_str()); }
+
+static inline so_handle cr_so_load(const std::string &new_file) {
+    const so_handle handle = LoadLibrary(cr_native_path_(new_file).c_str());
+    if (!handle) {
+        CR_ERROR("cannot load %s: error %lu\n", new_file.c_str(), GetLastError());
+    }
+    return handle;
+}
+
+static inline cr_plugin_main_func cr_so_symbol(so_handle handle) {
+    CR_ASSERT(handle != nullptr);
+    const cr_plugin_main_func entry =
+        reinterpret_cast<cr_plugin_main_func>(reinterpret_cast<void *>(GetProcAddress(handle, CR_MAIN_FUNC)));
+    if (!entry) {
+        CR_ERROR("cannot find the entry point %s: error %lu\n", CR_MAIN_FUNC, GetLastError());
+    }
+    return entry;
+}
+
+#else
+
+static inline bool cr_exists(const std::string &path) {
+    struct stat info;
+    return stat(path.c_str(), &info) == 0;
+}
+
+static inline void cr_del(const std::string &path) { unlink(path.c_str()); }
+
+static inline so_handle cr_so_load(const std::string &new_file) {
+    const so_handle handle = dlopen(new_file.c_str(), RTLD_NOW);
+    if (!handle) {
+        CR_ERROR("cannot load: %s\n", dlerror());
+    }
+    return handle;
+}
+
+static inline cr_plugin_main_func cr_so_symbol(so_handle handle) {
+    CR_ASSERT(handle != nullptr);
+    const cr_plugin_main_func entry = reinterpret_cast<cr_plugin_main_func>(dlsym(handle, CR_MAIN_FUNC));
+    if (!entry) {
+        CR_ERROR("cannot find the entry point: %s\n", dlerror());
+    }
+    return entry;
+}
+
+#endif /* CR_WINDOWS */
+
+#endif /* __cplusplus */
+
+#endif /* CR_HOST */

@@ -1,0 +1,227 @@
+//! The life cycle driven from Rust: a host that uses `cr::host`, and guests that use `cr::guest`.
+//!
+//! Each test runs again as a child process with a time limit: a hang is a failure, and nothing is left behind.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
+use cr::abi::{cr_failure, cr_log_level};
+use cr::host::{Options, Plugin};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Runs a test in a process of its own, for at most a minute.
+fn in_child(test: &str, body: fn()) {
+    const MARK: &str = "CR_TEST_CHILD";
+    if std::env::var(MARK).as_deref() == Ok(test) {
+        return body();
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(MARK, test)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "the child ended with {status}");
+            return;
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the child hangs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Builds the guest with these features and returns its file.
+fn build(features: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = root.join("target/rust-tests");
+    std::fs::create_dir_all(&target).unwrap();
+    // Cargo gives all of them one name, and other tests build at the same time.
+    let lock = std::fs::File::create(target.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features, "--target-dir"])
+        .arg(&target)
+        .current_dir(root)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the guest does not build");
+    let guest = target.join(format!("guest-{features}.so"));
+    let temporary = target.join("next.so");
+    std::fs::copy(target.join("debug/libcr_test_guest.so"), &temporary).unwrap();
+    std::fs::rename(temporary, &guest).unwrap();
+    guest
+}
+
+/// A directory with a guest's file in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(guest: &Path) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        place.install(guest);
+        place
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("libguest.so")
+    }
+
+    /// Puts a guest there as a careful build does: a new file under a temporary name, then renamed.
+    fn install(&self, guest: &Path) {
+        let temporary = self.0.path().join("next");
+        std::fs::copy(guest, &temporary).unwrap();
+        std::fs::rename(temporary, self.file()).unwrap();
+    }
+
+    fn files(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// What the guest reports: its version, three counters, and the other operations as digits.
+type Seen = [i32; 5];
+
+fn open(place: &Place, seen: &mut Seen) -> Plugin {
+    // SAFETY: the guest is the one in rust-tests/guest.
+    let mut plugin = unsafe { Plugin::open(place.file()) }.unwrap();
+    plugin.set_userdata(seen.as_mut_ptr().cast());
+    plugin
+}
+
+#[test]
+fn a_reload_carries_tagged_and_zero_initialised_statics() {
+    in_child("a_reload_carries_tagged_and_zero_initialised_statics", || {
+        let place = Place::new(&build(""));
+        let mut seen = Seen::default();
+        let mut plugin = open(&place, &mut seen);
+        assert_eq!(plugin.version(), 0);
+        assert_eq!(plugin.update(true), Ok(1));
+        assert_eq!(seen, [1, 100, 0, 1, 1]);
+        assert_eq!(plugin.update(true), Ok(1));
+        assert_eq!(seen, [1, 101, 1, 2, 1]);
+
+        place.install(&build("second"));
+        assert_eq!(plugin.update(false), Ok(1), "without the check it goes on");
+        assert_eq!(plugin.update(true), Ok(2));
+        assert_eq!(seen, [2, 103, 3, 1, 131], "UNLOAD and LOAD; the untagged counter starts anew");
+        assert_eq!(place.files(), ["libguest.so", "libguest1.so", "libguest2.so"]);
+        drop(plugin);
+        assert_eq!(seen[4], 1314, "CLOSE");
+        assert_eq!(place.files(), ["libguest.so"], "no copies are left");
+    });
+}
+
+#[test]
+fn a_crash_is_reported_and_rolled_back() {
+    in_child("a_crash_is_reported_and_rolled_back", || {
+        let place = Place::new(&build(""));
+        let mut seen = Seen::default();
+        let mut plugin = open(&place, &mut seen);
+        assert_eq!(plugin.update(true), Ok(1));
+        place.install(&build("crashing"));
+        assert_eq!(plugin.update(true), Ok(2));
+        let failure = plugin.update(true).unwrap_err();
+        assert_eq!((failure.value, failure.failure), (-1, cr_failure::CR_SEGFAULT as u32));
+        assert_eq!(failure.text, "SIGSEGV at address 0x0 in CR_STEP of version 2");
+        assert_eq!(plugin.version(), 1);
+        assert_eq!(plugin.update(true), Ok(1), "rolled back");
+        assert_eq!(seen[1], 101, "the state of the last unload");
+
+        place.install(&build("second"));
+        assert_eq!(plugin.update(true), Ok(3), "numbers are not used twice");
+    });
+}
+
+#[test]
+fn a_panic_is_a_user_failure() {
+    in_child("a_panic_is_a_user_failure", || {
+        let place = Place::new(&build("panicking"));
+        let mut seen = Seen::default();
+        let mut plugin = open(&place, &mut seen);
+        assert_eq!(plugin.update(true), Ok(1));
+        let failure = plugin.update(true).unwrap_err();
+        assert_eq!((failure.value, failure.failure), (-1, cr_failure::CR_USER as u32));
+        assert_eq!(plugin.version(), 1, "the version is kept");
+        assert_eq!(plugin.update(true), Ok(1), "and loaded again");
+        assert_eq!(seen[3], 1, "from its start");
+    });
+}
+
+#[test]
+fn each_thread_has_its_own_plugin() {
+    in_child("each_thread_has_its_own_plugin", || {
+        let guest = build("crashing");
+        let threads = (0..4).map(|_| {
+            let guest = guest.clone();
+            std::thread::spawn(move || {
+                let place = Place::new(&guest);
+                let mut seen = Seen::default();
+                let mut plugin = open(&place, &mut seen);
+                assert_eq!(plugin.update(true), Ok(1));
+                for round in 1..30 {
+                    place.install(&guest);
+                    assert_eq!(plugin.update(true), Ok(2 * round), "loaded");
+                    place.install(&guest);
+                    assert_eq!(plugin.update(true), Ok(2 * round + 1), "reloaded before it crashes");
+                    assert_eq!(plugin.update(true).unwrap_err().value, -1, "crashed");
+                    assert_eq!(plugin.update(true), Ok(2 * round), "rolled back");
+                }
+            })
+        });
+        for thread in threads.collect::<Vec<_>>() {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_missing_file_and_a_directory_are_errors() {
+    // SAFETY: nothing is loaded.
+    let missing = unsafe { Plugin::open("/nowhere/libguest.so") }.unwrap_err();
+    assert!(missing.to_string().starts_with("cannot find /nowhere/libguest.so: No such file"), "{missing}");
+    let place = tempfile::tempdir().unwrap();
+    // SAFETY: nothing is loaded.
+    let directory = unsafe { Plugin::open(place.path()) }.unwrap_err();
+    assert!(directory.to_string().ends_with("is not a regular file"), "{directory}");
+}
+
+#[test]
+fn options_choose_entry_place_and_log() {
+    in_child("options_choose_entry_place_and_log", || {
+        static LOG: Mutex<Vec<(cr_log_level, String)>> = Mutex::new(Vec::new());
+        let place = Place::new(&build(""));
+        let copies = tempfile::tempdir().unwrap();
+        let options = Options {
+            main_func: c"another_main".into(),
+            temporary_path: Some(std::ffi::CString::new(copies.path().to_str().unwrap()).unwrap()),
+            log: Some(|level, message| LOG.lock().unwrap().push((level, message.to_owned()))),
+            ..Options::default()
+        };
+        // SAFETY: the guest is the one in rust-tests/guest.
+        let mut plugin = unsafe { Plugin::open_with(place.file(), &options) }.unwrap();
+        let failure = plugin.update(true).unwrap_err();
+        assert_eq!(failure.text, "the image does not export another_main");
+        let log = LOG.lock().unwrap();
+        assert!(log.contains(&(cr_log_level::CR_LOG_LEVEL_ERROR, failure.text)), "{log:?}");
+
+        let options = Options { main_func: c"cr_main".into(), log: None, ..options };
+        let mut seen = Seen::default();
+        // SAFETY: as above.
+        let mut plugin = unsafe { Plugin::open_with(place.file(), &options) }.unwrap();
+        plugin.set_userdata(seen.as_mut_ptr().cast());
+        assert_eq!(plugin.update(true), Ok(1));
+        assert_eq!(place.files(), ["libguest.so"]);
+        assert!(copies.path().join("libguest1.so").exists());
+    });
+}

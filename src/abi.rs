@@ -1,0 +1,188 @@
+//! The types that C programs share with this library.
+//!
+//! Names, order, sizes and values are those of the original `cr.h`; the header `include/cr.h` is generated from
+//! this file (types and their documentation) and from `capi.rs` (functions). Everything is `repr(C)`, and the
+//! layout is checked while compiling.
+
+// The C names are the interface; cbindgen copies them as they stand here.
+#![allow(non_camel_case_types)]
+
+use core::ffi::{c_char, c_int, c_uint, c_void};
+
+/// How strictly the carried state of the old and the new version must agree.
+///
+/// When the rule is broken the reload is refused with `CR_STATE_INVALIDATED`, and the next update is back on the
+/// old version with the state of its last unload.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_mode {
+    /// Every state section has the same address in the image and the same size.
+    CR_SAFEST = 0,
+    /// Every state section has the same size.
+    CR_SAFE = 1,
+    /// The old state fits into the new section. The default.
+    CR_UNSAFE = 2,
+    /// No state is carried: every version starts with its initial values.
+    CR_DISABLE = 3,
+}
+
+/// Why the guest's entry point is called.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_op {
+    /// The version has just been loaded, its state is restored. `failure` still tells why, after a rollback.
+    CR_LOAD = 0,
+    /// One call for each `cr_plugin_update`.
+    CR_STEP = 1,
+    /// The version is about to be replaced; its state is saved afterwards.
+    CR_UNLOAD = 2,
+    /// The plugin is being closed. The value returned is ignored.
+    CR_CLOSE = 3,
+}
+
+/// What went wrong, as found in `cr_plugin.failure`.
+///
+/// The field may hold other values: a signal without a name here is `CR_OTHER` plus the signal's number. After
+/// any of them, except where noted, the next update rolls back.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_failure {
+    /// Nothing.
+    CR_NONE = 0,
+    /// Invalid memory access: SIGSEGV, EXCEPTION_ACCESS_VIOLATION.
+    CR_SEGFAULT = 1,
+    /// Illegal instruction: SIGILL, EXCEPTION_ILLEGAL_INSTRUCTION.
+    CR_ILLEGAL = 2,
+    /// The guest called abort, or let an exception escape that nobody catches: SIGABRT.
+    CR_ABORT = 3,
+    /// Misaligned access or a mapped file that became shorter: SIGBUS, EXCEPTION_DATATYPE_MISALIGNMENT.
+    CR_MISALIGN = 4,
+    /// EXCEPTION_ARRAY_BOUNDS_EXCEEDED (Windows).
+    CR_BOUNDS = 5,
+    /// The stack ran out.
+    CR_STACKOVERFLOW = 6,
+    /// The carried state does not fit the new version under the `cr_mode` in force.
+    CR_STATE_INVALIDATED = 7,
+    /// The new file cannot be used: incomplete, of another architecture, without entry point, refused by the
+    /// dynamic loader, or it cannot be copied. If it was seen before the running version was touched, that
+    /// version simply goes on with the next update.
+    CR_BAD_IMAGE = 8,
+    /// The first version failed and there is nothing to go back to. A changed file is loaded.
+    CR_INITIAL_FAILURE = 9,
+    /// Base of the other signals: `CR_OTHER + SIGFPE`, `CR_OTHER + SIGTRAP`.
+    CR_OTHER = 10,
+    /// The guest returned a negative value.
+    CR_USER = 0x100,
+}
+
+/// What a log message is about.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_log_level {
+    /// A failure; the text is that of `cr_plugin_error`.
+    CR_LOG_LEVEL_ERROR = 0,
+    /// Something that happened: loaded, unloaded, rolled back.
+    CR_LOG_LEVEL_INFO = 1,
+    /// The message is the name of a function of the library that has been entered.
+    CR_LOG_LEVEL_TRACE = 2,
+}
+
+/// A value of `enum cr_mode` as C code passes it: any number.
+pub type cr_mode_value = c_uint;
+/// A value of `enum cr_op` as C code passes it: any number.
+pub type cr_op_value = c_uint;
+/// A value of `enum cr_failure` as C code passes it: any number, as `CR_OTHER + signal` shows.
+pub type cr_failure_value = c_uint;
+/// A value of `enum cr_log_level` as it is handed to C code.
+pub type cr_log_level_value = c_uint;
+
+/// A plugin: one guest, in the hands of one host.
+///
+/// The host declares it without initialising it and passes it to `cr_plugin_open`; it may copy and move it by
+/// value afterwards. The host and the guest may read and write all fields but `p`. One thread at a time may use
+/// a plugin; different plugins may be used by different threads at once.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_plugin {
+    /// The library's own data (`struct cr_internal`); NULL when the plugin is not open.
+    pub p: *mut c_void,
+    /// The host's, to share data with the guest. The library never touches it.
+    pub userdata: *mut c_void,
+    /// The version that runs. The first is 1; it goes back when a version is rolled back.
+    pub version: c_uint,
+    /// The last failure, or `CR_NONE`.
+    pub failure: cr_failure_value,
+    /// The number that the next new version gets. Numbers are never used twice.
+    pub next_version: c_uint,
+    /// The version that a crash goes back to; 0 when there is none.
+    pub last_working_version: c_uint,
+}
+
+/// The guest's entry point, exported under the name `cr_main`.
+///
+/// A negative value from `CR_LOAD`, `CR_STEP` or `CR_UNLOAD` is a failure (`CR_USER`). Every call is guarded:
+/// a crash inside ends the call, not the host.
+pub type cr_plugin_main_func =
+    Option<unsafe extern "C-unwind" fn(ctx: *mut cr_plugin, operation: cr_op_value) -> c_int>;
+
+/// How a plugin is opened, see `cr_plugin_open_with`.
+///
+/// Begin with `CR_OPTIONS_INIT`, which fills in `size` and the defaults, then change what you need. The struct
+/// and the strings are copied; they may go after the call. The function pointers must stay valid until the
+/// plugin is closed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_options {
+    /// `sizeof(struct cr_options)` of the header that the host was compiled with. Fields beyond it take their
+    /// defaults, and fields that this library does not know are ignored.
+    pub size: usize,
+    /// How strictly the carried state must agree. Mind that 0 is `CR_SAFEST`; the usual choice is `CR_UNSAFE`.
+    pub mode: cr_mode_value,
+    /// The name of the guest's entry point; NULL for `cr_main`.
+    pub main_func: *const c_char,
+    /// An existing directory for the numbered copies of the guest; NULL for the guest's own.
+    pub temporary_path: *const c_char,
+    /// Called with each message, on the thread that uses the plugin, or NULL. `message` is valid during the
+    /// call and has no line end. It must not call back into the same plugin.
+    pub log:
+        Option<unsafe extern "C-unwind" fn(log_data: *mut c_void, level: cr_log_level_value, message: *const c_char)>,
+    /// Passed to `log` as it is.
+    pub log_data: *mut c_void,
+    /// Allocates the memory that carries the state; returns NULL when there is none. The three functions are
+    /// used together; if one of them is NULL, those of the C library are.
+    pub malloc_func: Option<unsafe extern "C-unwind" fn(size: usize) -> *mut c_void>,
+    /// Makes a block larger, or returns NULL and leaves it as it is.
+    pub realloc_func: Option<unsafe extern "C-unwind" fn(ptr: *mut c_void, size: usize) -> *mut c_void>,
+    /// Frees what the other two returned.
+    pub free_func: Option<unsafe extern "C-unwind" fn(ptr: *mut c_void)>,
+}
+
+/// What `cr_plugin.p` points to, as far as hosts may look: read only, valid while the plugin is open.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_internal {
+    /// The absolute path of the guest's file.
+    pub fullname: *const c_char,
+    /// The directory of the copies with a separator at its end, or "" for the guest's own directory.
+    pub temppath: *const c_char,
+    /// The dynamic loader's handle of the running version; NULL when none is loaded. It changes with each reload.
+    pub handle: *mut c_void,
+}
+
+// The layout is the contract with programs that are compiled already.
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    let word = size_of::<*mut c_void>();
+    assert!(offset_of!(cr_plugin, p) == 0);
+    assert!(offset_of!(cr_plugin, userdata) == word);
+    assert!(offset_of!(cr_plugin, version) == 2 * word);
+    assert!(offset_of!(cr_plugin, failure) == 2 * word + 4);
+    assert!(offset_of!(cr_plugin, next_version) == 2 * word + 8);
+    assert!(offset_of!(cr_plugin, last_working_version) == 2 * word + 12);
+    assert!(size_of::<cr_plugin>() == 2 * word + 16);
+    assert!(offset_of!(cr_options, size) == 0);
+    assert!(size_of::<cr_mode>() == size_of::<cr_mode_value>());
+    assert!(size_of::<cr_op>() == size_of::<cr_op_value>());
+    assert!(size_of::<cr_failure>() == size_of::<cr_failure_value>());
+    assert!(size_of::<cr_log_level>() == size_of::<cr_log_level_value>());
+};

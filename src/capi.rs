@@ -1,0 +1,279 @@
+//! The exported C functions, and nothing else: check, convert, call, map the result.
+//!
+//! All are `extern "C-unwind"`: a C++ exception that a guest lets out passes through to the host. With the
+//! feature `capi` they are exported under their C names.
+
+use crate::abi::{cr_failure, cr_op, cr_options, cr_plugin};
+use crate::context::Context;
+use crate::error::Error;
+use crate::guard::Disarmed;
+use crate::options::{Options, text};
+use crate::plugin::{LOAD_FAILED, Plugin, c_text};
+use core::cell::RefCell;
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr::null_mut;
+use std::ffi::CString;
+
+/// Opens a plugin: the guest at `fullpath`, to be loaded by the first `cr_plugin_update`.
+///
+/// All fields of `ctx` but `userdata` are set; it may be uninitialised before. A relative path counts from the
+/// current directory. In a C or C++ file that defines `CR_HOST`, the macros of that file (mode, `CR_MAIN_FUNC`,
+/// `CR_LOG`, `CR_MALLOC` ...) are handed over as options.
+///
+/// Returns true if the file is there. Otherwise, and when an argument is NULL, it returns false and
+/// `cr_plugin_error` tells why; a later update returns -2, and closing does nothing.
+///
+/// # Safety
+/// `ctx` is NULL or points to a `cr_plugin` that is not open; `fullpath` is NULL or a string.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_open(ctx: *mut cr_plugin, fullpath: *const c_char) -> bool {
+    // SAFETY: the caller's promise; no options is a documented value.
+    unsafe { cr_plugin_open_with(ctx, fullpath, core::ptr::null()) }
+}
+
+/// The old name of `cr_plugin_open`.
+///
+/// # Safety
+/// As for `cr_plugin_open`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_load(ctx: *mut cr_plugin, fullpath: *const c_char) -> bool {
+    // SAFETY: the caller's promise; no options is a documented value.
+    unsafe { cr_plugin_open_with(ctx, fullpath, core::ptr::null()) }
+}
+
+/// Opens a plugin with options; NULL stands for the defaults. Otherwise as `cr_plugin_open`.
+///
+/// Options that make no sense (an unknown mode, a `size` that does not reach past `mode`) are an error: false.
+///
+/// # Safety
+/// As for `cr_plugin_open`; `options` is NULL or points to `options->size` readable bytes with valid strings
+/// and functions.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_open_with(
+    ctx: *mut cr_plugin,
+    fullpath: *const c_char,
+    options: *const cr_options,
+) -> bool {
+    // SAFETY: the caller's promise.
+    let opened = unsafe { open(ctx, fullpath, options) };
+    if let Err(error) = &opened {
+        // At thread exit the text is lost; nobody is left to ask for it.
+        let _ = OPEN_ERROR.try_with(|text| *text.borrow_mut() = Some(c_text(&error.to_string())));
+    }
+    opened.is_ok()
+}
+
+/// Runs the guest once: rolls back after a failure, loads a changed file if `reloadCheck` is true (the first load
+/// is always done), then calls the entry point with `CR_STEP`.
+///
+/// Returns what the guest returned; -1 when it failed in the step; -2 when a load or unload failed, or when the
+/// plugin is not open. `failure` tells what happened and `cr_plugin_error` puts it into words. If the guest calls
+/// this for its own plugin, only the step is done.
+///
+/// # Safety
+/// `ctx` is NULL or a plugin that was passed to open; no other thread uses it meanwhile.
+#[allow(non_snake_case)] // the parameter's name is part of the C header
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_update(ctx: *mut cr_plugin, reloadCheck: bool) -> c_int {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else {
+        // SAFETY: as above.
+        return unsafe { not_open(ctx) };
+    };
+    let disarmed = Disarmed::new();
+    let result = plugin.update(context, reloadCheck);
+    if plugin.is_to_be_closed() {
+        drop(disarmed);
+        // SAFETY: as above; the guest's calls have all returned.
+        unsafe { cr_plugin_close(ctx) };
+    }
+    result
+}
+
+/// Closes a plugin: `CR_CLOSE`, then the guest is unloaded and every copy that was made of it is deleted.
+///
+/// `p` is NULL and `version` 0 afterwards. It does nothing when `ctx` is NULL or not open. If the guest calls this
+/// for its own plugin, it is closed when the guest's call returns.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_close(ctx: *mut cr_plugin) {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else { return };
+    let _disarmed = Disarmed::new();
+    if plugin.close(context) {
+        // SAFETY: `p` came from `Box::into_raw` in `open`, nobody else is using it, and it is forgotten below.
+        drop(unsafe { Box::from_raw(context.p().cast::<Plugin>()) });
+        context.set_p(null_mut());
+        context.set_version(0);
+    }
+}
+
+/// The last failure of this plugin in words, or "" if there was none. Never NULL.
+///
+/// For a plugin that is not open (or NULL) it is the text of the last open that failed on this thread. The string
+/// belongs to the library and is valid until the next call on this plugin (on this thread).
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_error(ctx: *const cr_plugin) -> *const c_char {
+    // SAFETY: the caller's promise.
+    match unsafe { plugin(ctx) } {
+        Some(plugin) => plugin.error_text(),
+        None => {
+            let text = OPEN_ERROR.try_with(|text| text.borrow().as_deref().map(CStr::as_ptr));
+            text.ok().flatten().unwrap_or(c"".as_ptr())
+        }
+    }
+}
+
+/// The version of this library, "major.minor.patch". It belongs to the library and is always valid.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub extern "C-unwind" fn cr_version_string() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// Puts the numbered copies of the guest into another existing directory. Best called right after opening.
+///
+/// NULL or "" stands for the guest's own directory. Copies made before stay where they are until the plugin is
+/// closed. It does nothing when the plugin is not open.
+///
+/// # Safety
+/// As for `cr_plugin_update`; `path` is NULL or a string, which is copied.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_set_temporary_path(ctx: *mut cr_plugin, path: *const c_char) {
+    // SAFETY: the caller's promise.
+    let Some(plugin) = (unsafe { plugin(ctx) }) else { return };
+    // SAFETY: the caller promised NULL or a string.
+    let path = unsafe { text(path) };
+    let _disarmed = Disarmed::new();
+    plugin.set_temporary_path(path.unwrap_or_default());
+}
+
+/// Has the guest's file changed since it was last tried? False when it is missing, empty or not open.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_changed(ctx: *mut cr_plugin) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { plugin(ctx) }.is_some_and(Plugin::changed)
+}
+
+/// Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_reload(ctx: *mut cr_plugin) {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else { return };
+    let _disarmed = Disarmed::new();
+    plugin.reload(context);
+}
+
+/// Unloads the running version without a word to it and loads version `ctx->version` again with its backup state.
+///
+/// To go back one version, set `ctx->version` to `ctx->last_working_version` first. Returns true when the version
+/// runs again; `failure` is cleared then. A step is not made.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_rollback(ctx: *mut cr_plugin) -> bool {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else { return false };
+    let _disarmed = Disarmed::new();
+    plugin.rollback(context)
+}
+
+/// Unloads the running version. Unless it is for a rollback, it is told so first (`CR_CLOSE` if `close`, else
+/// `CR_UNLOAD`) and its state is saved.
+///
+/// Returns what the guest returned, 0 if it was not asked, -1 if it crashed. The next update loads a version again.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_unload(ctx: *mut cr_plugin, rollback: bool, close: bool) -> c_int {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else {
+        // SAFETY: as above.
+        return unsafe { not_open(ctx) };
+    };
+    let _disarmed = Disarmed::new();
+    let operation = if close { cr_op::CR_CLOSE } else { cr_op::CR_UNLOAD };
+    plugin.unload_now(context, (!rollback).then_some(operation))
+}
+
+thread_local! {
+    /// The text of the last open that failed on this thread, when there is no plugin to keep it.
+    static OPEN_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
+}
+
+/// `cr_plugin_open_with`, with the error itself.
+///
+/// # Safety
+/// As `cr_plugin_open_with`.
+pub(crate) unsafe fn open(
+    ctx: *mut cr_plugin,
+    fullpath: *const c_char,
+    options: *const cr_options,
+) -> Result<(), Error> {
+    if ctx.is_null() {
+        return Err(Error::Null("ctx"));
+    }
+    // SAFETY: not NULL, and the caller's promise.
+    let context = unsafe { Context::new(ctx) };
+    context.set_p(null_mut());
+    context.set_version(0);
+    context.set_failure(cr_failure::CR_NONE as u32);
+    context.set_next_version(1);
+    context.set_last_working_version(0);
+    // SAFETY: the caller promised NULL or a string.
+    let path = unsafe { text(fullpath) }.ok_or(Error::Null("fullpath"))?;
+    // SAFETY: the caller's promise.
+    let options = unsafe { Options::from_c(options) }?;
+    let _disarmed = Disarmed::new();
+    let plugin = Plugin::open(path, options)?;
+    context.set_p(Box::into_raw(plugin).cast());
+    Ok(())
+}
+
+/// The plugin behind the caller's struct; `None` if it is NULL or not open.
+///
+/// # Safety
+/// `ctx` is NULL or a plugin that was passed to open, and the result is not used after it is closed.
+#[inline]
+unsafe fn plugin<'a>(ctx: *const cr_plugin) -> Option<&'a Plugin> {
+    // SAFETY: the caller's promise.
+    let ctx = unsafe { ctx.as_ref() }?;
+    // SAFETY: `p` is NULL or what `open` put there.
+    unsafe { ctx.p.cast::<Plugin>().as_ref() }
+}
+
+/// The same with the struct itself.
+///
+/// # Safety
+/// As [`plugin`].
+#[inline]
+unsafe fn access<'a>(ctx: *mut cr_plugin) -> Option<(&'a Plugin, Context)> {
+    // SAFETY: the caller's promise.
+    let plugin = unsafe { plugin(ctx) }?;
+    // SAFETY: not NULL, and the caller's promise.
+    Some((plugin, unsafe { Context::new(ctx) }))
+}
+
+/// The answer for a plugin that is not open.
+///
+/// # Safety
+/// As [`plugin`].
+unsafe fn not_open(ctx: *mut cr_plugin) -> c_int {
+    // SAFETY: NULL, or the caller's promise.
+    if let Some(ctx) = unsafe { ctx.as_mut() } {
+        ctx.failure = cr_failure::CR_BAD_IMAGE as u32;
+    }
+    LOAD_FAILED
+}

@@ -1,0 +1,177 @@
+//! Runs guest code and survives its faults.
+//!
+//! [`call`] notes in a [`Frame`] on the stack where the call can be abandoned and links it to the thread. When the
+//! thread faults, the system's fault hook (`sys::fault`) asks [`armed`] for the innermost frame and edits the saved
+//! machine state so that the thread goes on at the frame's landing place, as if the guest had returned. Frames
+//! nest, and each thread has its own chain; without an armed frame a fault is none of ours.
+//!
+//! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
+//! arms it again. So a guest that calls back into the library cannot make us lose our place.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+use x86_64 as arch;
+
+use crate::sys::fault;
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
+
+/// A function of the guest: the entry point, a constructor or a destructor. All take at most three words.
+pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void, usize, *mut c_void) -> c_int;
+
+/// A fault that ended a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The signal's number, or the exception's code. 0: none.
+    pub(crate) code: u32,
+    /// The address that was accessed, if the processor tells it.
+    pub(crate) address: Option<usize>,
+    /// The access went past the end of the stack.
+    pub(crate) overflow: bool,
+}
+
+/// Where a guarded call can be abandoned. It lies on the stack of the call.
+pub(crate) struct Frame {
+    /// The stack pointer at the landing place; set by the assembly entry.
+    stack: Cell<usize>,
+    /// The frame around this one, or null.
+    outer: *mut Frame,
+    /// Made of the frame's own address, so that a frame whose stack has been reused is recognised.
+    seal: Cell<usize>,
+    /// Set by the fault hook.
+    fault: Cell<Fault>,
+}
+
+/// What the guard knows of a thread. It lies in static thread-local memory: the fault hook reads it on threads
+/// that never entered the library, where nothing may be allocated.
+#[repr(C)]
+pub(crate) struct Thread {
+    /// The innermost armed frame, or null.
+    top: *mut Frame,
+    /// The lowest and the highest address of the thread's own stack; the highest is 0 until the thread is prepared.
+    pub(crate) stack_low: usize,
+    pub(crate) stack_high: usize,
+}
+
+const SEAL: usize = 0x6372_5f67_7561_7264_u64 as usize;
+
+impl Frame {
+    fn seal_of(frame: *const Frame) -> usize {
+        frame.addr() ^ SEAL
+    }
+
+    /// Does the frame still stand, for a thread whose stack pointer is here?
+    ///
+    /// If someone left guarded calls by `longjmp`, their frames are still linked, but they are dead.
+    fn stands(&self, stack_pointer: usize, thread: &Thread) -> bool {
+        let on_own_stack = (thread.stack_low..thread.stack_high).contains(&stack_pointer)
+            && (thread.stack_low..thread.stack_high).contains(&self.stack.get());
+        self.seal.get() == Frame::seal_of(self) && !(on_own_stack && stack_pointer > self.stack.get())
+    }
+}
+
+/// Unlinks a frame, also when an exception passes.
+struct Armed {
+    thread: *mut Thread,
+    frame: *const Frame,
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        // SAFETY: the frame outlives this guard; both are locals of `call`.
+        let frame = unsafe { &*self.frame };
+        // A late fault must not find it whole.
+        frame.seal.set(0);
+        // SAFETY: the thread's own block, which only this thread uses.
+        unsafe { (*self.thread).top = frame.outer };
+    }
+}
+
+/// Calls a function of the guest. A fault inside it ends the call; an exception passes through.
+///
+/// # Safety
+/// `function` may be called with these arguments, and what it leaves behind when it is abandoned halfway is the
+/// guest's own business.
+#[inline]
+pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<c_int, Fault> {
+    let thread = arch::thread();
+    // SAFETY: the thread's own block, alive as long as the thread.
+    if unsafe { (*thread).stack_high } == 0 {
+        // SAFETY: as above; nothing else refers to it now.
+        fault::prepare_thread(unsafe { &mut *thread });
+    }
+    let frame = Frame {
+        stack: Cell::new(0),
+        // SAFETY: as above.
+        outer: unsafe { (*thread).top },
+        seal: Cell::new(0),
+        fault: Cell::new(Fault::default()),
+    };
+    frame.seal.set(Frame::seal_of(&frame));
+    // The entry sets `stack` before it calls the function; until then no guest code runs that could fault.
+    let armed = Armed { thread, frame: &frame };
+    // SAFETY: as above.
+    unsafe { (*thread).top = (&raw const frame).cast_mut() };
+    // SAFETY: the frame is linked and outlives the call; the rest is the caller's promise.
+    let result = unsafe { arch::enter(frame.stack.as_ptr(), function, a, b, c) };
+    drop(armed);
+    match frame.fault.get() {
+        Fault { code: 0, .. } => Ok(result),
+        fault => Err(fault),
+    }
+}
+
+/// While it lives, faults on this thread are none of the guard's: the library's own code runs.
+pub(crate) struct Disarmed {
+    thread: *mut Thread,
+    top: *mut Frame,
+}
+
+impl Disarmed {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        let thread = arch::thread();
+        // SAFETY: the thread's own block, which only this thread uses.
+        let top = unsafe { (*thread).top };
+        // SAFETY: as above.
+        unsafe { (*thread).top = null_mut() };
+        Disarmed { thread, top }
+    }
+}
+
+impl Drop for Disarmed {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: as in `new`; the frame is that of a caller, which is still on the stack.
+        unsafe { (*self.thread).top = self.top };
+    }
+}
+
+/// Where a faulting thread goes on: see [`armed`].
+pub(crate) struct Landing {
+    /// The instruction.
+    pub(crate) instruction: usize,
+    /// The stack pointer.
+    pub(crate) stack: usize,
+}
+
+/// For the fault hook: takes the innermost frame of this thread and tells where to go on, or `None` if the fault
+/// is not a guest's. `classify` describes the fault; it gets the thread's stack bounds.
+///
+/// Allocates nothing and takes no lock.
+pub(crate) fn armed(stack_pointer: usize, classify: impl FnOnce(&Thread) -> Fault) -> Option<Landing> {
+    let thread = arch::thread();
+    // SAFETY: the thread's own block; the thread is stopped in the hook.
+    let thread = unsafe { &mut *thread };
+    // SAFETY: a linked frame lies on the stack of a call in progress, or on stack memory that was one, which is
+    // mapped for the life of the thread.
+    let frame = unsafe { thread.top.as_ref() }?;
+    if !frame.stands(stack_pointer, thread) {
+        return None;
+    }
+    frame.fault.set(classify(thread));
+    thread.top = frame.outer;
+    Some(Landing { instruction: arch::landing(), stack: frame.stack.get() })
+}

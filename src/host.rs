@@ -1,0 +1,174 @@
+//! For hosts in Rust: a plugin that closes itself.
+
+use crate::abi::{cr_log_level, cr_mode, cr_options, cr_plugin};
+use crate::capi;
+use crate::error::Error;
+use core::ffi::{CStr, c_char, c_void};
+use core::fmt;
+use std::ffi::CString;
+use std::path::Path;
+
+/// How strictly the carried state must agree; see [`cr_mode`].
+pub use crate::abi::cr_mode as Mode;
+
+/// A log function: what the message is about, and the message.
+pub type Log = fn(cr_log_level, &str);
+
+/// How a plugin is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How strictly the carried state must agree. `CR_UNSAFE` unless set.
+    pub mode: Mode,
+    /// The name of the guest's entry point; `cr_main` unless set.
+    pub main_func: CString,
+    /// An existing directory for the numbered copies; the guest's own unless set.
+    pub temporary_path: Option<CString>,
+    /// Called with each message, on the thread that uses the plugin.
+    pub log: Option<Log>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { mode: cr_mode::CR_UNSAFE, main_func: c"cr_main".to_owned(), temporary_path: None, log: None }
+    }
+}
+
+/// An update in which the guest did not come to a good end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What the C function returns: -1 for the step, -2 for a load or unload, or the guest's own negative value.
+    pub value: i32,
+    /// The value of `cr_plugin.failure`, see [`cr_failure`](crate::abi::cr_failure).
+    pub failure: u32,
+    /// What happened, in words.
+    pub text: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (update returned {}, failure {})", self.text, self.value, self.failure)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A guest in the hands of this program. Dropped, it is closed: `CR_CLOSE`, and its copies are deleted.
+pub struct Plugin {
+    // On the heap: the guest may keep the address that it is called with.
+    context: Box<cr_plugin>,
+    // Keeps the log function alive that the C options point to.
+    _log: Option<Box<Log>>,
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.context.fmt(f)
+    }
+}
+
+impl Plugin {
+    /// Opens the guest at `path` with the default options. The first update loads it.
+    ///
+    /// # Errors
+    /// The file is not there, or is no regular file.
+    ///
+    /// # Safety
+    /// Code from the file will run in this process: its entry point must have the type that
+    /// [`guest_main!`](crate::guest_main) gives it, and it must keep to Rust's rules for the memory that it shares
+    /// with the host.
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Plugin, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { Plugin::open_with(path, &Options::default()) }
+    }
+
+    /// Opens the guest at `path`.
+    ///
+    /// # Errors
+    /// The file is not there, or is no regular file; an option makes no sense.
+    ///
+    /// # Safety
+    /// As [`Plugin::open`].
+    pub unsafe fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Plugin, Error> {
+        let log = options.log.map(Box::new);
+        let raw = cr_options {
+            size: size_of::<cr_options>(),
+            mode: options.mode as u32,
+            main_func: options.main_func.as_ptr(),
+            temporary_path: options.temporary_path.as_ref().map_or(core::ptr::null(), |path| path.as_ptr()),
+            log: log.as_ref().map(|_| write_log as _),
+            log_data: log.as_ref().map_or(core::ptr::null_mut(), |log| (&raw const **log).cast_mut().cast()),
+            malloc_func: None,
+            realloc_func: None,
+            free_func: None,
+        };
+        let path = crate::sys::c_path(path.as_ref());
+        let mut context = Box::new(cr_plugin {
+            p: core::ptr::null_mut(),
+            userdata: core::ptr::null_mut(),
+            version: 0,
+            failure: 0,
+            next_version: 0,
+            last_working_version: 0,
+        });
+        // SAFETY: valid arguments; the log function lives as long as the plugin.
+        unsafe { capi::open(&raw mut *context, path.as_ptr(), &raw const raw) }?;
+        Ok(Plugin { context, _log: log })
+    }
+
+    /// Runs the guest once; see [`cr_plugin_update`](crate::capi::cr_plugin_update). Returns what it returned.
+    ///
+    /// # Errors
+    /// The guest crashed or returned a negative value, or a load failed. The next update deals with it.
+    pub fn update(&mut self, reload_check: bool) -> Result<i32, Failure> {
+        // SAFETY: an open plugin, used by this thread alone.
+        let value = unsafe { capi::cr_plugin_update(&raw mut *self.context, reload_check) };
+        if value >= 0 {
+            return Ok(value);
+        }
+        // SAFETY: as above.
+        let text = unsafe { capi::cr_plugin_error(&raw const *self.context) };
+        // SAFETY: never NULL, and valid until the next call.
+        let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
+        Err(Failure { value, failure: self.context.failure, text })
+    }
+
+    /// The version that runs; 0 before the first update and when there is none.
+    pub fn version(&self) -> u32 {
+        self.context.version
+    }
+
+    /// The last failure as in `cr_plugin.failure`, 0 if there is none.
+    pub fn failure(&self) -> u32 {
+        self.context.failure
+    }
+
+    /// The struct that the guest gets, for the C interface and its other fields.
+    pub fn as_raw(&mut self) -> *mut cr_plugin {
+        &raw mut *self.context
+    }
+
+    /// A pointer for the guest; the library never touches it.
+    pub fn set_userdata(&mut self, userdata: *mut c_void) {
+        self.context.userdata = userdata;
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        // SAFETY: an open plugin, used by this thread alone.
+        unsafe { capi::cr_plugin_close(&raw mut *self.context) }
+    }
+}
+
+unsafe extern "C-unwind" fn write_log(data: *mut c_void, level: u32, message: *const c_char) {
+    // SAFETY: `open_with` passed the address of this box, which lives as long as the plugin.
+    let log = unsafe { *data.cast::<Log>() };
+    // SAFETY: the library passes a string.
+    let message = unsafe { CStr::from_ptr(message) };
+    let level = match level {
+        0 => cr_log_level::CR_LOG_LEVEL_ERROR,
+        1 => cr_log_level::CR_LOG_LEVEL_INFO,
+        _ => cr_log_level::CR_LOG_LEVEL_TRACE,
+    };
+    log(level, &message.to_string_lossy());
+}

@@ -1,0 +1,103 @@
+//! What is in a binary: read before the dynamic loader sees it, and never trusted.
+//!
+//! The parsers work on bytes, know nothing of the running process, and are the same on every host.
+
+mod elf;
+#[cfg(test)]
+mod tests;
+
+use crate::error::Error;
+
+/// What the plugin needs to know of a shared library.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// The sections whose content is carried from version to version, in the order of the file.
+    pub(crate) state: Vec<Section>,
+    /// The functions that run when the image is loaded and unloaded.
+    pub(crate) lifecycle: Lifecycle,
+    /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
+    pub(crate) patches: Vec<Patch>,
+}
+
+/// A part of the image in memory. Addresses are those in the file; the load bias is added later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) address: u64,
+    pub(crate) size: u64,
+}
+
+/// Constructors and destructors, as addresses in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lifecycle {
+    /// Called first, before the array (DT_INIT).
+    pub(crate) init: Option<u64>,
+    /// Function pointers, called in order (DT_INIT_ARRAY).
+    pub(crate) init_array: Option<Array>,
+    /// Function pointers, called in reverse order (DT_FINI_ARRAY).
+    pub(crate) fini_array: Option<Array>,
+    /// Called last, after the array (DT_FINI).
+    pub(crate) fini: Option<u64>,
+    /// Where the loaded image tells the dynamic loader the length of `fini_array`, and the place of `fini`.
+    pub(crate) fini_array_size_entry: Option<u64>,
+    pub(crate) fini_entry: Option<u64>,
+}
+
+/// An array of function pointers in the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub(crate) address: u64,
+    pub(crate) count: u64,
+}
+
+/// Bytes to write into the copy of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Patch {
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The machine that images must be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The ELF machine number.
+    pub(crate) machine: u16,
+    /// 64-bit?
+    pub(crate) wide: bool,
+    /// Least significant byte first?
+    pub(crate) little: bool,
+}
+
+impl Target {
+    /// The machine that this program runs on.
+    pub(crate) const fn native() -> Target {
+        use goblin::elf::header as h;
+        let machine = if cfg!(target_arch = "x86_64") {
+            h::EM_X86_64
+        } else if cfg!(target_arch = "aarch64") {
+            h::EM_AARCH64
+        } else if cfg!(target_arch = "x86") {
+            h::EM_386
+        } else if cfg!(target_arch = "riscv64") {
+            h::EM_RISCV
+        } else {
+            h::EM_NONE
+        };
+        Target { machine, wide: cfg!(target_pointer_width = "64"), little: cfg!(target_endian = "little") }
+    }
+}
+
+/// As much of a file's beginning as [`precheck`] wants to see.
+pub(crate) const HEAD: usize = 4096;
+
+/// Is the file as long as its headers say, and for this machine? `head` is its beginning, `len` its length.
+///
+/// This is the cheap question, asked of the original before it is copied.
+pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
+    elf::precheck(head, len, target)
+}
+
+/// Reads a whole image.
+pub(crate) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
+    elf::parse(bytes, target, entry)
+}

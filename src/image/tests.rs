@@ -1,0 +1,132 @@
+//! Real images, built here by the C compiler, and what becomes of them when they are damaged.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
+
+use super::{Image, Target, parse, precheck};
+use crate::error::Error;
+use std::path::Path;
+use std::process::Command;
+
+const SOURCE: &str = "
+    static int state __attribute__((section(\".state\"), used)) = 3;
+    static long long zero[4];
+    __attribute__((constructor)) static void begin(void) { zero[0]++; }
+    __attribute__((destructor)) static void end(void) { zero[1]++; }
+    int cr_main(void *ctx, int op) { (void)ctx; return op + state + (int)zero[op & 3]; }
+";
+
+/// Compiles the source above and returns the shared library.
+fn build(flags: &[&str]) -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("guest.c");
+    std::fs::write(&source, SOURCE).unwrap();
+    let library = place.path().join("guest.so");
+    let status =
+        Command::new("cc").args(["-shared", "-fPIC"]).args(flags).arg("-o").arg(&library).arg(&source).status();
+    assert!(status.unwrap().success());
+    std::fs::read(library).unwrap()
+}
+
+fn parse_native(bytes: &[u8]) -> Result<Image, Error> {
+    parse(bytes, Target::native(), "cr_main")
+}
+
+/// `.state` and `.bss` as `readelf` prints them: name, address, size.
+fn readelf_sections(bytes: &[u8]) -> Vec<(String, u64, u64)> {
+    let place = tempfile::tempdir().unwrap();
+    let library = place.path().join("guest.so");
+    std::fs::write(&library, bytes).unwrap();
+    let output = Command::new("readelf").args(["-SW"]).arg(library as std::path::PathBuf).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        // "  [23] .bss  NOBITS  0000000000004020 003010 000028 00  WA  0   0 32"
+        let Some((_, rest)) = line.split_once("] ") else { continue };
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        if words.first().is_some_and(|name| [".state", ".bss"].contains(name)) {
+            let hex = |word: &str| u64::from_str_radix(word, 16).unwrap();
+            found.push((words[0].to_owned(), hex(words[2]), hex(words[4])));
+        }
+    }
+    found
+}
+
+#[test]
+fn sections_are_those_that_readelf_shows() {
+    for linker in ["bfd", "gold", "lld", "mold"] {
+        for more in ["-Wl,-z,relro,-z,now", "-Wl,-z,norelro", "-s"] {
+            let bytes = build(&[&format!("-fuse-ld={linker}"), more]);
+            let image = parse_native(&bytes).unwrap();
+            let ours: Vec<_> = image.state.iter().map(|s| (s.name.clone(), s.address, s.size)).collect();
+            assert_eq!(ours, readelf_sections(&bytes), "{linker} {more}");
+            assert_eq!(ours.len(), 2, "{linker} {more}");
+            let lifecycle = &image.lifecycle;
+            assert!(lifecycle.init_array.unwrap().count >= 1 && lifecycle.fini_array.unwrap().count >= 1);
+            assert!(image.patches.len() >= 2, "the array and its size");
+        }
+    }
+}
+
+#[test]
+fn a_shortened_image_is_truncated_at_any_length() {
+    let bytes = build(&[]);
+    for len in 0..bytes.len() {
+        let error = parse_native(&bytes[..len]).unwrap_err();
+        assert!(matches!(error, Error::Truncated { .. }), "{len}: {error}");
+    }
+}
+
+#[test]
+fn the_wrong_kind_is_named() {
+    let good = build(&[]);
+    let with = |offset: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[offset] = value;
+        parse_native(&bytes).unwrap_err().to_string()
+    };
+    assert_eq!(with(18, 183), "the image is for AARCH64, this program needs X86_64 with 64 bits");
+    assert_eq!(with(4, 1), "the image is for a 32-bit machine, this program needs X86_64 with 64 bits");
+    assert_eq!(
+        with(5, 2),
+        "the image is for a machine of the other byte order, this program needs X86_64 with 64 bits"
+    );
+    assert_eq!(with(16, 1), "not a shared library: its ELF type is REL");
+    assert_eq!(with(0, b'#'), "not a shared library: it does not start with an ELF header");
+    let executable = std::fs::read(Path::new("/proc/self/exe")).unwrap();
+    assert_eq!(parse_native(&executable).unwrap_err().to_string(), "not a shared library: it is an executable");
+    assert_eq!(
+        parse(&good, Target::native(), "other_main").unwrap_err().to_string(),
+        "the image does not export other_main"
+    );
+}
+
+#[test]
+fn damage_is_an_error_or_harmless_but_never_a_panic() {
+    let good = build(&["-Wl,-z,now"]);
+    // A small generator (xorshift) is enough, and gives the same bytes each time.
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % below as u64) as usize
+    };
+    // The headers, the dynamic section and the section table are where it hurts.
+    let table = u64::from_le_bytes(good[40..48].try_into().unwrap()) as usize;
+    let mut refused = 0;
+    for round in 0..20_000 {
+        let mut bytes = good.clone();
+        for _ in 0..1 + next(4) {
+            let at = match round % 4 {
+                0 => next(64),
+                1 => next(1024),
+                2 => table + next(good.len() - table),
+                _ => next(good.len()),
+            };
+            bytes[at] = [0, 0xff, 0x7f, 0x80, next(256) as u8][next(5)];
+        }
+        refused += usize::from(parse_native(&bytes).is_err());
+        let _ = precheck(&bytes[..bytes.len().min(64)], bytes.len() as u64, Target::native());
+    }
+    assert!(refused > 1000, "only {refused} were refused");
+}

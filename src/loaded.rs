@@ -1,0 +1,188 @@
+//! One version in memory: loaded, constructed, called, destructed, unloaded.
+
+use crate::abi::{cr_op, cr_plugin};
+use crate::error::Error;
+use crate::guard::{self, Fault, Function};
+use crate::image::{Array, Image};
+use crate::sys::{Library, lifecycle_arguments, write_protected};
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
+use core::ptr::null_mut;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// How often the C library's own destructor is called again after a crash inside it: each time it goes on with
+/// the object after the one that crashed.
+const CRASHING_OBJECTS: usize = 64;
+
+/// The guest's entry point, in the form that the guard calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry(Function);
+
+impl Entry {
+    /// Calls the guest.
+    ///
+    /// # Safety
+    /// The version is loaded, and `ctx` is the plugin that it belongs to.
+    #[inline]
+    pub(crate) unsafe fn call(self, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
+        // SAFETY: the caller's promise; the entry point takes the plugin and the operation, and ignores the third.
+        unsafe { guard::call(self.0, ctx.cast(), operation as usize, null_mut()) }
+    }
+}
+
+/// A version in memory. Dropped, it is destructed and unloaded.
+pub(crate) struct Loaded {
+    number: u32,
+    library: Option<Library>,
+    image: Rc<Image>,
+    path: PathBuf,
+    entry: Entry,
+    /// Its constructors have been called, some of them at least.
+    constructed: bool,
+}
+
+impl Loaded {
+    /// Maps a version. None of its code has run when it returns.
+    pub(crate) fn open(number: u32, path: &Path, image: &Rc<Image>, entry: &CStr) -> Result<Loaded, Error> {
+        let library = Library::open(path)?;
+        let Some(address) = library.symbol(entry) else {
+            return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
+        };
+        // SAFETY: the contract with guests: what is exported under this name is a function of this type. On all
+        // supported systems a function may be called with more arguments than it takes.
+        let entry = Entry(unsafe { transmute::<*mut c_void, Function>(address) });
+        Ok(Loaded {
+            number,
+            library: Some(library),
+            image: Rc::clone(image),
+            path: path.to_owned(),
+            entry,
+            constructed: false,
+        })
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        self.entry
+    }
+
+    pub(crate) fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// What is added to the addresses in the file.
+    pub(crate) fn base(&self) -> usize {
+        self.library.as_ref().map_or(0, Library::base)
+    }
+
+    pub(crate) fn handle(&self) -> *mut c_void {
+        self.library.as_ref().map_or(null_mut(), Library::handle)
+    }
+
+    /// Runs the constructors, in the dynamic loader's order, until one of them faults.
+    pub(crate) fn construct(&mut self) -> Result<(), Fault> {
+        self.constructed = true;
+        let lifecycle = self.image.lifecycle.clone();
+        if let Some(init) = lifecycle.init {
+            self.call(self.base().wrapping_add(init as usize))?;
+        }
+        for index in 0..lifecycle.init_array.map_or(0, |array| array.count) {
+            if let Some(function) = self.function(lifecycle.init_array, index) {
+                self.call(function)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the destructors and gives the image back to the dynamic loader.
+    ///
+    /// A destructor that faults does not keep the others from running; the first fault is returned.
+    pub(crate) fn close(mut self) -> Closed {
+        let fault = self.destruct();
+        self.library = None;
+        Closed { fault, mapped: Library::is_mapped(&self.path) }
+    }
+
+    fn destruct(&mut self) -> Option<Fault> {
+        if !std::mem::take(&mut self.constructed) {
+            return None;
+        }
+        let lifecycle = self.image.lifecycle.clone();
+        let mut first = None;
+        for index in (0..lifecycle.fini_array.map_or(0, |array| array.count)).rev() {
+            let Some(function) = self.function(lifecycle.fini_array, index) else { continue };
+            // The first function is that of the C runtime (crtbeginS.o), which destructs the static objects one by
+            // one. Those that remain after a crash must go too: the C library would call them at exit, when their
+            // code is gone.
+            let attempts = if index == 0 { CRASHING_OBJECTS } else { 1 };
+            for _ in 0..attempts {
+                match self.call(function) {
+                    Ok(()) => break,
+                    Err(fault) => first = first.or(Some(fault)),
+                }
+            }
+        }
+        if let Some(fini) = lifecycle.fini
+            && let Err(fault) = self.call(self.base().wrapping_add(fini as usize))
+        {
+            first = first.or(Some(fault));
+        }
+        self.forget_destructors();
+        first
+    }
+
+    /// They have run; when the dynamic loader unmaps the image it must not run them again, holding its lock.
+    fn forget_destructors(&self) {
+        unsafe extern "C" fn nothing() {}
+        let lifecycle = &self.image.lifecycle;
+        let place = |address: u64| self.base().wrapping_add(address as usize) as *mut usize;
+        if let Some(size) = lifecycle.fini_array_size_entry {
+            // SAFETY: an entry of the dynamic section of the loaded image, which only the loader reads, and not now.
+            unsafe { write_protected(place(size), 0) };
+        }
+        if let Some(fini) = lifecycle.fini_entry {
+            // The loader adds the base again.
+            let nothing = (nothing as *const () as usize).wrapping_sub(self.base());
+            // SAFETY: as above.
+            unsafe { write_protected(place(fini), nothing) };
+        }
+    }
+
+    /// The function in an array of the image, which the dynamic loader has relocated; 0 and -1 are no functions.
+    fn function(&self, array: Option<Array>, index: u64) -> Option<usize> {
+        let slot = self.base().wrapping_add(array?.address as usize) as *const usize;
+        // SAFETY: the whole array is in a mapped segment and aligned (checked when the image was parsed).
+        let function = unsafe { slot.wrapping_add(index as usize).read() };
+        (function != 0 && function != usize::MAX).then_some(function)
+    }
+
+    fn call(&self, address: usize) -> Result<(), Fault> {
+        let (argc, argv, environment) = lifecycle_arguments();
+        // SAFETY: the address of a constructor or destructor that the image names. It takes an int and two pointers
+        // and returns nothing; the guard passes three words and ignores the result (the psABIs pass all of them
+        // in the same registers).
+        let function = unsafe { transmute::<usize, Function>(address) };
+        let argc = argc.unsigned_abs() as usize as *mut c_void;
+        // SAFETY: the image is loaded and relocated, and this is when these functions are due.
+        unsafe { guard::call(function, argc, argv.addr(), environment) }.map(|_| ())
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // Only when an exception left a constructor: a fault now changes nothing any more.
+        let _ = self.destruct();
+    }
+}
+
+/// How a version went.
+pub(crate) struct Closed {
+    /// A destructor faulted.
+    pub(crate) fault: Option<Fault>,
+    /// The image is still mapped: something else holds it.
+    pub(crate) mapped: bool,
+}

@@ -1,0 +1,127 @@
+//! How a plugin is opened: `struct cr_options`, checked and copied.
+
+use crate::abi::{cr_log_level, cr_mode, cr_options};
+use crate::error::Error;
+use crate::state::Allocator;
+use crate::sys;
+use core::ffi::{CStr, c_char, c_void};
+use core::mem::{offset_of, size_of};
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+/// A log function of the host with its data.
+#[derive(Clone, Copy)]
+pub(crate) struct Log {
+    function: unsafe extern "C-unwind" fn(*mut c_void, u32, *const c_char),
+    data: *mut c_void,
+}
+
+impl Log {
+    /// Hands one message to the host. NUL bytes, which no message has, would end it early.
+    pub(crate) fn write(&self, level: cr_log_level, message: &str) {
+        let text = CString::new(message).unwrap_or_default();
+        // SAFETY: the host promised a function that is valid while the plugin is open.
+        unsafe { (self.function)(self.data, level as u32, text.as_ptr()) }
+    }
+}
+
+/// The options of one plugin.
+pub(crate) struct Options {
+    pub(crate) mode: cr_mode,
+    pub(crate) main_func: CString,
+    pub(crate) temporary_path: Option<PathBuf>,
+    pub(crate) log: Option<Log>,
+    pub(crate) allocator: Allocator,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            mode: cr_mode::CR_UNSAFE,
+            main_func: c"cr_main".to_owned(),
+            temporary_path: None,
+            log: None,
+            allocator: Allocator::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Reads the caller's struct; NULL stands for the defaults.
+    ///
+    /// # Safety
+    /// `options` is NULL or points to `options->size` readable bytes with valid strings and functions.
+    pub(crate) unsafe fn from_c(options: *const cr_options) -> Result<Options, Error> {
+        let mut result = Options::default();
+        if options.is_null() {
+            return Ok(result);
+        }
+        // SAFETY: not NULL, and `size` is the first field of every version of the struct.
+        let size = unsafe { (*options).size };
+        if size < offset_of!(cr_options, mode) + size_of::<u32>() {
+            return Err(Error::Option(format!("size is {size}; start from CR_OPTIONS_INIT")));
+        }
+        let mut raw = cr_options {
+            size,
+            mode: cr_mode::CR_UNSAFE as u32,
+            main_func: core::ptr::null(),
+            temporary_path: core::ptr::null(),
+            log: None,
+            log_data: core::ptr::null_mut(),
+            malloc_func: None,
+            realloc_func: None,
+            free_func: None,
+        };
+        let known = size.min(size_of::<cr_options>());
+        // SAFETY: both sides have `known` bytes, and they are different objects. A caller with an older header
+        // leaves the last fields at their defaults; of a newer header the unknown rest is not read.
+        unsafe {
+            core::ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut raw).cast::<u8>(), known);
+        }
+
+        result.mode = mode(raw.mode).ok_or_else(|| Error::Option(format!("mode is {}, which is none", raw.mode)))?;
+        // SAFETY: the caller promised valid strings or NULL.
+        if let Some(name) = unsafe { text(raw.main_func) } {
+            if name.is_empty() {
+                return Err(Error::Option("main_func is empty".into()));
+            }
+            result.main_func = name.to_owned();
+        }
+        // SAFETY: as above.
+        result.temporary_path = unsafe { text(raw.temporary_path) }.and_then(directory);
+        result.log = raw.log.map(|function| Log { function, data: raw.log_data });
+        if let (Some(malloc), Some(realloc), Some(free)) = (raw.malloc_func, raw.realloc_func, raw.free_func) {
+            result.allocator = Allocator { malloc, realloc, free };
+        }
+        Ok(result)
+    }
+}
+
+fn mode(value: u32) -> Option<cr_mode> {
+    [cr_mode::CR_SAFEST, cr_mode::CR_SAFE, cr_mode::CR_UNSAFE, cr_mode::CR_DISABLE]
+        .into_iter()
+        .find(|mode| *mode as u32 == value)
+}
+
+/// A C string, or `None` for NULL.
+///
+/// # Safety
+/// `text` is NULL or a string that outlives the result.
+pub(crate) unsafe fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
+    // SAFETY: not NULL, and the caller promised a string.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+/// A directory for copies, absolute, so that a later `chdir` does not move it; "" is none.
+pub(crate) fn directory(path: &CStr) -> Option<PathBuf> {
+    if path.is_empty() {
+        return None;
+    }
+    let path = Path::new(sys::os_str(path));
+    Some(absolute(path))
+}
+
+/// The path from the root, its own spelling kept as far as it goes.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    if path.is_absolute() { path.to_owned() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) }
+}

@@ -1,0 +1,520 @@
+//! The life of a plugin: open, update, reload, roll back, close.
+//!
+//! The public fields of `cr_plugin` (version, failure, ...) are the state of the machine below, as in the original:
+//! host and guest may write them, and the host may move the struct. What the library knows beyond them is in
+//! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
+
+use crate::abi::{cr_failure, cr_internal, cr_log_level, cr_mode, cr_op};
+use crate::candidate::{Candidate, Rejection};
+use crate::context::Context;
+use crate::error::Error;
+use crate::guard::Fault;
+use crate::image::Image;
+use crate::loaded::{Entry, Loaded};
+use crate::options::{self, Log, Options};
+use crate::state::Snapshot;
+use crate::sys::{self, FileId, FileKind, fault};
+use crate::versions::Versions;
+use crate::watch::{Seen, Watch};
+use core::cell::{Cell, RefCell};
+use core::ffi::{CStr, c_char, c_int};
+use core::ptr::null_mut;
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// What `cr_plugin_update` returns after a failure in a step, and after one in a load or unload.
+const STEP_FAILED: c_int = -1;
+pub(crate) const LOAD_FAILED: c_int = -2;
+
+const NONE: u32 = cr_failure::CR_NONE as u32;
+const USER: u32 = cr_failure::CR_USER as u32;
+
+/// What `cr_plugin.p` points to.
+#[repr(C)]
+pub(crate) struct Plugin {
+    /// What hosts may look at. It is the first field.
+    head: Cell<cr_internal>,
+    fullname: CString,
+    temppath: RefCell<CString>,
+    path: PathBuf,
+    mode: cr_mode,
+    main_func: CString,
+    log: Option<Log>,
+    watch: RefCell<Watch>,
+    versions: RefCell<Versions>,
+    snapshot: RefCell<Snapshot>,
+    /// The version in memory, and its entry point within reach of the shortest path.
+    loaded: RefCell<Option<Loaded>>,
+    entry: Cell<Option<Entry>>,
+    /// The failure that was reported last was only a notice: the version in memory is untouched.
+    notice: Cell<bool>,
+    /// A rollback has failed: no good version is in memory, so a new file is better than another try.
+    down: Cell<bool>,
+    /// The destructors of the version in memory have faulted when it was unloaded before.
+    faulty_destructors: Cell<Option<u32>>,
+    /// How many calls of the guest are under way, and whether one of them closed the plugin.
+    inside: Cell<u32>,
+    closing: Cell<bool>,
+    error: RefCell<CString>,
+    _hook: fault::Hook,
+}
+
+impl Plugin {
+    /// Looks whether the file is there and prepares everything for the first update.
+    pub(crate) fn open(path: &CStr, options: Options) -> Result<Box<Plugin>, Error> {
+        let path = options::absolute(Path::new(sys::os_str(path)));
+        let fullname = sys::c_path(&path);
+        let status = sys::stat(&fullname).map_err(|source| Error::Missing { path: path.clone(), source })?;
+        if status.kind != FileKind::Regular {
+            return Err(Error::NotAFile(path));
+        }
+        let head = cr_internal { fullname: fullname.as_ptr(), temppath: c"".as_ptr(), handle: null_mut() };
+        let plugin = Box::new(Plugin {
+            head: Cell::new(head),
+            watch: RefCell::new(Watch::new(fullname.clone())),
+            fullname,
+            temppath: RefCell::default(),
+            versions: RefCell::new(Versions::new(path.clone(), options.temporary_path)),
+            path,
+            mode: options.mode,
+            main_func: options.main_func,
+            log: options.log,
+            snapshot: RefCell::new(Snapshot::new(options.allocator)),
+            loaded: RefCell::new(None),
+            entry: Cell::new(None),
+            notice: Cell::new(false),
+            down: Cell::new(false),
+            faulty_destructors: Cell::new(None),
+            inside: Cell::new(0),
+            closing: Cell::new(false),
+            error: RefCell::default(),
+            _hook: fault::Hook::new(),
+        });
+        plugin.show_temporary_path();
+        plugin.trace("cr_plugin_open");
+        Ok(plugin)
+    }
+
+    /// `cr_plugin_update`.
+    #[inline]
+    pub(crate) fn update(&self, context: Context, check: bool) -> c_int {
+        // If the guest of this very plugin is calling, what it stands on is not taken away under its feet.
+        let ready = if self.is_inside() { Ok(()) } else { self.make_ready(context, check) };
+        match ready {
+            Ok(()) => self.step(context),
+            Err(failed) => failed,
+        }
+    }
+
+    /// `cr_plugin_close`; what is left to do is to drop the plugin. False, and put off, while the guest is calling.
+    pub(crate) fn close(&self, context: Context) -> bool {
+        if self.is_inside() {
+            self.closing.set(true);
+            return false;
+        }
+        self.trace("cr_plugin_close");
+        self.call(context, cr_op::CR_CLOSE);
+        self.unload();
+        true
+    }
+
+    /// Has the guest asked to be closed, and have its calls returned?
+    #[inline]
+    pub(crate) fn is_to_be_closed(&self) -> bool {
+        self.closing.get() && !self.is_inside()
+    }
+
+    /// `cr_plugin_reload`; the outcome is in `failure`.
+    pub(crate) fn reload(&self, context: Context) {
+        self.trace("cr_plugin_reload");
+        if !self.is_inside() && self.changed() {
+            let _ = self.load(context, true);
+        }
+    }
+
+    /// `cr_plugin_rollback`.
+    pub(crate) fn rollback(&self, context: Context) -> bool {
+        !self.is_inside() && self.roll_back(context).is_ok()
+    }
+
+    /// `cr_plugin_unload`; `tell` is the operation to announce it with.
+    pub(crate) fn unload_now(&self, context: Context, tell: Option<cr_op>) -> c_int {
+        self.trace("cr_plugin_unload");
+        if self.is_inside() || self.entry.get().is_none() {
+            return 0;
+        }
+        let mut result = 0;
+        if let Some(operation) = tell {
+            let room = self.reserve_state();
+            result = self.call(context, operation).unwrap_or(STEP_FAILED);
+            if result >= 0 && room.is_ok() {
+                self.save_state();
+            }
+        }
+        self.unload();
+        result
+    }
+
+    /// `cr_set_temporary_path`.
+    pub(crate) fn set_temporary_path(&self, path: &CStr) {
+        self.versions.borrow_mut().set_directory(options::directory(path));
+        self.show_temporary_path();
+    }
+
+    /// The text of the last failure; valid until the next one.
+    pub(crate) fn error_text(&self) -> *const c_char {
+        self.error.borrow().as_ptr()
+    }
+
+    /// Is a call of the guest under way?
+    #[inline]
+    fn is_inside(&self) -> bool {
+        self.inside.get() > 0
+    }
+
+    /// Is there another file than the one that was last tried?
+    pub(crate) fn changed(&self) -> bool {
+        matches!(self.watch.borrow().look(), Seen::Changed(_))
+    }
+
+    /// Brings the plugin to the point where a step can be made: undoes a failure, or loads a new file.
+    /// The error is what update returns.
+    #[inline]
+    fn make_ready(&self, context: Context, check: bool) -> Result<(), c_int> {
+        let notice = self.notice.take();
+        if context.failure() != NONE {
+            if !notice {
+                return self.recover(context, check);
+            }
+            context.set_failure(NONE);
+        }
+        if self.entry.get().is_none() || (check && self.changed()) { self.load(context, true) } else { Ok(()) }
+    }
+
+    fn step(&self, context: Context) -> c_int {
+        match self.call(context, cr_op::CR_STEP) {
+            Some(value) if value < 0 => {
+                self.user_failure(context, value, cr_op::CR_STEP);
+                value
+            }
+            Some(value) => value,
+            None => STEP_FAILED,
+        }
+    }
+
+    /// After a failure: the version that `context.version` names is loaded again. Once that has failed, a new file
+    /// goes first.
+    fn recover(&self, context: Context, check: bool) -> Result<(), c_int> {
+        if self.down.get() && check && self.changed() { self.load(context, false) } else { self.roll_back(context) }
+    }
+
+    /// Loads the file anew. The running version is told (`CR_UNLOAD`), and its state saved, if `tell`.
+    fn load(&self, context: Context, tell: bool) -> Result<(), c_int> {
+        let number = context.next_version();
+        // Nothing of the guest runs in here. A panic would be a bug of a parser; the running version goes on.
+        let candidate = catch_unwind(AssertUnwindSafe(|| {
+            Candidate::new(&self.path, &self.versions.borrow(), number, &self.main_func.to_string_lossy())
+        }));
+        let unexpected = Rejection { id: None, error: Error::Internal("a panic while the image was examined") };
+        let Candidate { id, version } = match candidate.unwrap_or(Err(unexpected)) {
+            Ok(candidate) => candidate,
+            Err(rejection) => return self.reject(context, rejection),
+        };
+        if self.entry.get().is_some() {
+            if tell {
+                self.take_leave(context, id)?;
+            } else {
+                self.unload();
+            }
+        }
+        self.watch.borrow_mut().tried(id);
+        self.down.set(false);
+
+        // With nothing to go back to, a state that does not fit is no reason to refuse the file.
+        let fits = self.state_fits(version.image(), context.version() == 0);
+        context.set_last_working_version(context.version());
+        context.set_next_version(number.wrapping_add(1));
+        let loaded = fits.and_then(|fits| self.bring_up(number, version.path(), version.image(), fits));
+        loaded.map_err(|error| self.fail(context, &error))?;
+        self.versions.borrow_mut().keep(version);
+        self.begin(context, number)
+    }
+
+    /// Loads the version `context.version` again, with the state of the last good unload.
+    fn roll_back(&self, context: Context) -> Result<(), c_int> {
+        self.trace("cr_plugin_rollback");
+        self.unload();
+        self.down.set(true);
+        let copy = self.versions.borrow_mut().fresh(context.version());
+        let (number, path, image) = match copy {
+            Ok(Some(copy)) => copy,
+            Ok(None) => {
+                context.set_version(0);
+                // Said once; the text keeps the cause.
+                if context.failure() == cr_failure::CR_INITIAL_FAILURE as u32 {
+                    return Err(LOAD_FAILED);
+                }
+                let cause = self.error.borrow().to_string_lossy().into_owned();
+                return Err(self.fail(context, &Error::Initial(cause)));
+            }
+            Err(error) => return Err(self.fail(context, &error)),
+        };
+        context.set_version(number);
+        // If this version fails too, the next rollback goes to the one before.
+        context.set_last_working_version(number.saturating_sub(1));
+        // A state that does not fit an older version is no reason to stay down.
+        let loaded = self.state_fits(&image, true).and_then(|fits| self.bring_up(number, &path, &image, fits));
+        if let Err(error) = loaded {
+            context.set_version(context.last_working_version());
+            return Err(self.fail(context, &error));
+        }
+        self.begin(context, number)
+    }
+
+    /// A version is in memory: `CR_LOAD`. While it runs, `failure` still tells what it recovers from.
+    fn begin(&self, context: Context, number: u32) -> Result<(), c_int> {
+        context.set_version(number);
+        let recovering = context.failure() != NONE;
+        match self.call(context, cr_op::CR_LOAD) {
+            None => return Err(LOAD_FAILED),
+            Some(value) if value < 0 => {
+                self.user_failure(context, value, cr_op::CR_LOAD);
+                return Err(LOAD_FAILED);
+            }
+            Some(_) => {}
+        }
+        self.down.set(false);
+        if recovering {
+            context.set_failure(NONE);
+        }
+        self.info(|| format!("loaded version {number} of {}", self.path.display()));
+        // The guest may have set it.
+        if context.failure() == NONE { Ok(()) } else { Err(LOAD_FAILED) }
+    }
+
+    /// The file cannot be loaded. A running version goes on with the next update; this one reports it, once for
+    /// each state of the file.
+    fn reject(&self, context: Context, Rejection { id, error }: Rejection) -> Result<(), c_int> {
+        let running = self.entry.get().is_some() && !self.down.get();
+        if error.is_passing() {
+            // Tried again at each update. A file that is not there yet is no failure, and what has been said is
+            // not said again.
+            let quiet = error.is_absence() || *self.error.borrow() == c_text(&error.to_string());
+            if running && quiet {
+                return Ok(());
+            }
+            let failed = self.fail(context, &error);
+            self.notice.set(running || context.version() == 0);
+            return Err(failed);
+        }
+        if let Some(id) = id {
+            self.watch.borrow_mut().tried(id);
+        }
+        let failed = self.fail(context, &error);
+        self.notice.set(running);
+        Err(failed)
+    }
+
+    /// Tells the running version that it is replaced, saves its state and unloads it. The new file counts as seen,
+    /// whatever comes of it.
+    fn take_leave(&self, context: Context, id: FileId) -> Result<(), c_int> {
+        if let Err(error) = self.reserve_state() {
+            return self.reject(context, Rejection { id: Some(id), error }).and(Err(LOAD_FAILED));
+        }
+        let result = self.call(context, cr_op::CR_UNLOAD);
+        self.watch.borrow_mut().tried(id);
+        match result {
+            None => {
+                self.unload();
+                Err(LOAD_FAILED)
+            }
+            Some(value) if value < 0 => {
+                self.user_failure(context, value, cr_op::CR_UNLOAD);
+                self.unload();
+                Err(STEP_FAILED)
+            }
+            Some(_) => {
+                self.save_state();
+                let number = context.version();
+                match self.unload() {
+                    // The second time it is known, and does not stand in the way of the version that mends it.
+                    Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
+                        Err(self.fail(context, &fault_error(fault, "a destructor", number)))
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Maps an image, runs its constructors and restores the state.
+    fn bring_up(&self, number: u32, path: &Path, image: &Rc<Image>, restore: bool) -> Result<(), Error> {
+        let mut loaded = Loaded::open(number, path, image, &self.main_func)?;
+        let constructed = self.inside(|| loaded.construct());
+        if let Err(fault) = constructed {
+            self.close_loaded(loaded);
+            return Err(fault_error(fault, "a constructor", number));
+        }
+        if restore {
+            // SAFETY: the image is loaded there with these sections, and none of its code is running.
+            unsafe { self.snapshot.borrow().restore(loaded.base(), &image.state) };
+        }
+        self.show_handle(Some(&loaded));
+        self.entry.set(Some(loaded.entry()));
+        self.loaded.replace(Some(loaded));
+        Ok(())
+    }
+
+    /// Unloads the version in memory, if there is one, and returns the fault of a destructor.
+    fn unload(&self) -> Option<Fault> {
+        self.entry.set(None);
+        self.show_handle(None);
+        let loaded = self.loaded.take()?;
+        self.close_loaded(loaded)
+    }
+
+    fn close_loaded(&self, loaded: Loaded) -> Option<Fault> {
+        let number = loaded.number();
+        let closed = self.inside(|| loaded.close());
+        if closed.mapped {
+            self.versions.borrow_mut().mark_mapped(number);
+            self.info(|| format!("version {number} stays mapped: something else holds it (thread_local destructors, unique symbols, a running thread)"));
+        }
+        if let Some(fault) = closed.fault {
+            self.info(|| fault_error(fault, "a destructor", number).to_string());
+        }
+        closed.fault
+    }
+
+    /// Makes room for the state of the version in memory.
+    fn reserve_state(&self) -> Result<(), Error> {
+        match &*self.loaded.borrow() {
+            Some(loaded) if self.mode != cr_mode::CR_DISABLE => {
+                self.snapshot.borrow_mut().reserve(&loaded.image().state)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Saves the state of the version in memory, for which room was made.
+    fn save_state(&self) {
+        if let Some(loaded) = &*self.loaded.borrow()
+            && self.mode != cr_mode::CR_DISABLE
+        {
+            // SAFETY: the image is loaded there with these sections, and none of its code is running on this thread.
+            unsafe { self.snapshot.borrow_mut().save(loaded.base(), &loaded.image().state) };
+        }
+    }
+
+    /// Is there a state to restore into this image? One that does not fit is an error, or, if `lenient`, dropped.
+    fn state_fits(&self, image: &Image, lenient: bool) -> Result<bool, Error> {
+        if self.mode == cr_mode::CR_DISABLE {
+            return Ok(false);
+        }
+        match self.snapshot.borrow().check(&image.state, self.mode) {
+            Ok(()) => Ok(true),
+            Err(error) if lenient => {
+                self.info(|| format!("{error}: initial values are used"));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls the entry point. `None`: it faulted, `failure` and the error text are set and the version is the one
+    /// to go back to; or there is none.
+    #[inline]
+    fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
+        let entry = self.entry.get()?;
+        // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
+        match self.inside(|| unsafe { entry.call(context.as_ptr(), operation) }) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                let number = context.version();
+                context.set_version(context.last_working_version());
+                self.fail(context, &fault_error(fault, name(operation), number));
+                None
+            }
+        }
+    }
+
+    /// Runs what calls into the guest; the count is right also when an exception passes.
+    #[inline]
+    fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
+        struct Leave<'a>(&'a Cell<u32>);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        self.inside.set(self.inside.get() + 1);
+        let _leave = Leave(&self.inside);
+        run()
+    }
+
+    fn user_failure(&self, context: Context, value: c_int, operation: cr_op) {
+        // A failure that is being recovered from, or that the guest has set itself, stays.
+        if context.failure() == NONE {
+            self.fail(context, &Error::User { value, place: name(operation), version: context.version() });
+            context.set_failure(USER);
+        }
+    }
+
+    /// Records a failure and returns what update returns for it.
+    fn fail(&self, context: Context, error: &Error) -> c_int {
+        context.set_failure(error.failure());
+        let text = error.to_string();
+        self.error.replace(c_text(&text));
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_ERROR, &text);
+        }
+        LOAD_FAILED
+    }
+
+    fn info(&self, text: impl FnOnce() -> String) {
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_INFO, &text());
+        }
+    }
+
+    fn trace(&self, function: &str) {
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_TRACE, function);
+        }
+    }
+
+    fn show_handle(&self, loaded: Option<&Loaded>) {
+        let handle = loaded.map_or(null_mut(), Loaded::handle);
+        self.head.set(cr_internal { handle, ..self.head.get() });
+    }
+
+    fn show_temporary_path(&self) {
+        let mut text = match self.versions.borrow().directory() {
+            Some(directory) => sys::c_path(&directory.join("")), // with a separator at its end
+            None => CString::default(),
+        };
+        core::mem::swap(&mut *self.temppath.borrow_mut(), &mut text);
+        let temppath = self.temppath.borrow().as_ptr();
+        self.head.set(cr_internal { temppath, ..self.head.get() });
+    }
+}
+
+fn fault_error(fault: Fault, place: &'static str, version: u32) -> Error {
+    Error::Fault { what: fault::describe(fault), place, version, failure: fault::failure(fault) }
+}
+
+fn name(operation: cr_op) -> &'static str {
+    match operation {
+        cr_op::CR_LOAD => "CR_LOAD",
+        cr_op::CR_STEP => "CR_STEP",
+        cr_op::CR_UNLOAD => "CR_UNLOAD",
+        cr_op::CR_CLOSE => "CR_CLOSE",
+    }
+}
+
+/// As a C string. Error texts have no NUL; one that had would come out empty.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}

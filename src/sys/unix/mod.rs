@@ -1,0 +1,120 @@
+//! POSIX systems.
+
+pub(crate) mod fault;
+mod loader;
+mod stack;
+
+pub(crate) use loader::{Library, lifecycle_arguments};
+
+use core::mem::MaybeUninit;
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What makes a file the same file with the same content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// Of the last modification: seconds and nanoseconds.
+    pub(crate) modified: (i64, i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    Other,
+}
+
+/// What `stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileStatus {
+    pub(crate) id: FileId,
+    pub(crate) kind: FileKind,
+    pub(crate) permissions: u32,
+}
+
+impl From<libc::stat> for FileStatus {
+    // The fields' types differ between systems.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    fn from(stat: libc::stat) -> Self {
+        let kind = match stat.st_mode & libc::S_IFMT {
+            libc::S_IFREG => FileKind::Regular,
+            libc::S_IFDIR => FileKind::Directory,
+            _ => FileKind::Other,
+        };
+        let id = FileId {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+        };
+        FileStatus { id, kind, permissions: u32::from(stat.st_mode) & 0o777 }
+    }
+}
+
+/// Looks at a path, following links. One system call.
+pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
+    let mut buffer = MaybeUninit::uninit();
+    // SAFETY: a string and room for the answer.
+    if unsafe { libc::stat(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded and has filled it.
+    Ok(FileStatus::from(unsafe { buffer.assume_init() }))
+}
+
+/// Looks at an open file.
+pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
+    let mut buffer = MaybeUninit::uninit();
+    // SAFETY: an open descriptor and room for the answer.
+    if unsafe { libc::fstat(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded and has filled it.
+    Ok(FileStatus::from(unsafe { buffer.assume_init() }))
+}
+
+/// Does a process of this number exist? Also true if it may not be asked.
+pub(crate) fn is_alive(process: u32) -> bool {
+    let Ok(process) = libc::pid_t::try_from(process) else { return false };
+    // SAFETY: signal 0 only asks.
+    let found = unsafe { libc::kill(process, 0) } == 0;
+    found || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// A C string as a path: any bytes.
+pub(crate) fn os_str(text: &CStr) -> &OsStr {
+    OsStr::from_bytes(text.to_bytes())
+}
+
+/// A path as a C string. Paths come from C strings or from the system, so there is no NUL in them.
+pub(crate) fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// Writes a word that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system
+/// does not allow it.
+///
+/// # Safety
+/// The word is mapped and aligned, and nobody else uses it meanwhile.
+pub(crate) unsafe fn write_protected(word: *mut usize, value: usize) {
+    let page = page_size();
+    let start = word.map_addr(|address| address & !(page - 1));
+    // SAFETY: the page that the word lies in, which is mapped; a word that is aligned lies in one page.
+    let allowed = unsafe { libc::mprotect(start.cast(), page, libc::PROT_READ | libc::PROT_WRITE) } == 0;
+    if allowed {
+        // SAFETY: the caller's promise, and it is writable now.
+        unsafe { word.write(value) };
+    }
+}
+
+fn page_size() -> usize {
+    // SAFETY: only asks.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}

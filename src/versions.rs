@@ -1,0 +1,271 @@
+//! The numbered copies on disk: made, named, swept and removed.
+//!
+//! A version is never loaded from the guest's own file, which the linker will overwrite, but from a copy beside it
+//! (or in the temporary path): `<base><N><ext>`, or `<base><N>.<pid><ext>` if that name is taken. A file that is
+//! not ours is never opened for writing and never removed.
+
+use crate::error::Error;
+use crate::image::{Image, Patch};
+use crate::sys::{self, FileId};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// How many copies of former versions stay, to roll back to. The original keeps them all.
+const KEEP: usize = 8;
+
+/// A name with a process number below this is left alone at the sweep: it may be somebody's `libfoo1.2.so`, and
+/// the first numbers of a system belong to services that live as long as it does.
+const LEAST_SWEPT_PROCESS: u32 = 100;
+
+/// A version's copy that is being made. Dropped, it is removed.
+pub(crate) struct Draft {
+    copy: Option<Version>,
+    file: File,
+}
+
+/// A version's copy on disk. Dropped, it is removed.
+pub(crate) struct Version {
+    number: u32,
+    path: PathBuf,
+    /// What was made: another file that has taken its place is not ours.
+    id: FileId,
+    image: Rc<Image>,
+    /// An image that was loaded from it is still in memory, though it was unloaded.
+    mapped: bool,
+}
+
+/// All copies of one plugin.
+pub(crate) struct Versions {
+    original: PathBuf,
+    directory: Option<PathBuf>,
+    copies: Vec<Version>,
+}
+
+impl Versions {
+    pub(crate) fn new(original: PathBuf, directory: Option<PathBuf>) -> Self {
+        let versions = Versions { original, directory, copies: Vec::new() };
+        versions.sweep();
+        versions
+    }
+
+    /// From now on copies are made here; `None` stands for the guest's own directory.
+    pub(crate) fn set_directory(&mut self, directory: Option<PathBuf>) {
+        self.directory = directory;
+        self.sweep();
+    }
+
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Copies the open file `source` as the version `number`.
+    pub(crate) fn draft(&self, number: u32, source: &File, permissions: u32) -> Result<Draft, Error> {
+        let (mut file, path) = self.create(number, permissions)?;
+        let fail = |source| Error::Copy { path: path.clone(), source };
+        let id = sys::identity(&file).map_err(fail)?.id;
+        let copy = Version { number, path: path.clone(), id, image: Rc::default(), mapped: false };
+        let mut source = source;
+        // Shares or copies the extents in the kernel where the file system can.
+        io::copy(&mut source, &mut file).map_err(fail)?;
+        Ok(Draft { copy: Some(copy), file })
+    }
+
+    /// A new file under the first name that is free.
+    fn create(&self, number: u32, permissions: u32) -> Result<(File, PathBuf), Error> {
+        let process = std::process::id();
+        let suffixes = [String::new(), format!(".{process}")].into_iter();
+        let suffixes = suffixes.chain((1..1000).map(|again| format!(".{process}-{again}")));
+        let mut path = PathBuf::new();
+        for suffix in suffixes {
+            path = self.name(&format!("{number}{suffix}"));
+            match open_new(&path, permissions) {
+                Ok(file) => return Ok((file, path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(Error::Copy { path, source }),
+            }
+        }
+        Err(Error::Copy { path, source: io::ErrorKind::AlreadyExists.into() })
+    }
+
+    /// `<base><middle><ext>` in the directory of the copies.
+    fn name(&self, middle: &str) -> PathBuf {
+        let (base, extension) = self.split();
+        let mut name = OsString::from(base);
+        name.push(middle);
+        name.push(extension);
+        self.place().join(name)
+    }
+
+    fn place(&self) -> &Path {
+        self.directory.as_deref().or(self.original.parent()).unwrap_or(Path::new(""))
+    }
+
+    /// The file's name before and from its last dot.
+    fn split(&self) -> (&OsStr, OsString) {
+        let name = self.original.file_name().unwrap_or_default();
+        let bytes = name.as_encoded_bytes();
+        let dot = bytes.iter().rposition(|byte| *byte == b'.').unwrap_or(bytes.len());
+        let (base, extension) = bytes.split_at(dot);
+        // SAFETY: split right before an ASCII character, or at the end.
+        let base = unsafe { OsStr::from_encoded_bytes_unchecked(base) };
+        // SAFETY: as above.
+        let extension = unsafe { OsStr::from_encoded_bytes_unchecked(extension) };
+        (base, extension.to_owned())
+    }
+
+    /// Removes what processes that no longer live have left under names with their number.
+    fn sweep(&self) {
+        let (base, extension) = self.split();
+        let place = self.place();
+        let place = if place.as_os_str().is_empty() { Path::new(".") } else { place };
+        let Ok(entries) = fs::read_dir(place) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let owner = owner(name.as_encoded_bytes(), base.as_encoded_bytes(), extension.as_encoded_bytes());
+            let stale = owner.is_some_and(|process| process >= LEAST_SWEPT_PROCESS && !sys::is_alive(process));
+            if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                // If it cannot be removed it stays as it is; nothing depends on it.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Takes a finished copy; old ones that are too many go.
+    pub(crate) fn keep(&mut self, version: Version) {
+        self.copies.retain(|copy| copy.number != version.number);
+        self.copies.push(version);
+        if self.copies.len() > KEEP + 1 {
+            self.copies.sort_by_key(|copy| copy.number);
+            self.copies.remove(0);
+        }
+    }
+
+    /// The image of this version stayed mapped when it was unloaded.
+    pub(crate) fn mark_mapped(&mut self, number: u32) {
+        for copy in self.copies.iter_mut().filter(|copy| copy.number == number) {
+            copy.mapped = true;
+        }
+    }
+
+    /// The number, file and image of this version, or of the last one before it that is left, to load it again.
+    ///
+    /// A version whose image is still mapped gets a file of its own: loading the old one again would give the used
+    /// image instead of a fresh one.
+    pub(crate) fn fresh(&mut self, number: u32) -> Result<Option<(u32, PathBuf, Rc<Image>)>, Error> {
+        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.is_intact());
+        let Some(copy) = candidates.max_by_key(|copy| copy.number) else { return Ok(None) };
+        let (number, image) = (copy.number, Rc::clone(&copy.image));
+        if !copy.mapped {
+            return Ok(Some((number, copy.path.clone(), image)));
+        }
+        let unreadable = |source| Error::Read { path: copy.path.clone(), source };
+        let source = File::open(&copy.path).map_err(unreadable)?;
+        let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
+        let version = self.draft(number, &source, permissions)?.finish(Rc::clone(&image))?;
+        let path = version.path.clone();
+        self.keep(version);
+        Ok(Some((number, path, image)))
+    }
+}
+
+impl Draft {
+    /// The open copy.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes the changes that the image asks for, and makes the copy a version.
+    pub(crate) fn finish(mut self, image: Rc<Image>) -> Result<Version, Error> {
+        let path = || self.copy.as_ref().map(|copy| copy.path.clone()).unwrap_or_default();
+        for Patch { offset, bytes } in &image.patches {
+            write_at(&self.file, bytes, *offset).map_err(|source| Error::Copy { path: path(), source })?;
+        }
+        let mut copy = self.copy.take().ok_or(Error::Internal("a draft was finished twice"))?;
+        copy.image = image;
+        Ok(copy)
+    }
+}
+
+impl Version {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn image(&self) -> &Rc<Image> {
+        &self.image
+    }
+
+    /// Is the file that was made still there?
+    fn is_intact(&self) -> bool {
+        let same = |id: FileId| id.device == self.id.device && id.inode == self.id.inode;
+        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| same(found.id))
+    }
+}
+
+impl Drop for Version {
+    fn drop(&mut self) {
+        if self.is_intact() {
+            // If it cannot be removed, there is nobody to tell and nothing to do.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open_new(path: &Path, permissions: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // As the original; its owner must be able to load it.
+        options.mode(permissions | 0o400);
+    }
+    options.open(path)
+}
+
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+/// The process number in `<base><N>.<pid><ext>` or `<base><N>.<pid>-<again><ext>`.
+fn owner(name: &[u8], base: &[u8], extension: &[u8]) -> Option<u32> {
+    let middle = name.strip_prefix(base)?.strip_suffix(extension)?;
+    let (number, process) = std::str::from_utf8(middle).ok()?.split_once('.')?;
+    let process = match process.split_once('-') {
+        Some((process, again)) => {
+            plain_number(again)?;
+            process
+        }
+        None => process,
+    };
+    plain_number(number)?;
+    plain_number(process)
+}
+
+/// A number as we write it: digits without a leading zero.
+fn plain_number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    if digits { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owner;
+
+    #[test]
+    fn only_names_that_we_write_have_an_owner() {
+        let owner = |name: &str| owner(name.as_bytes(), b"libgame", b".so");
+        assert_eq!(owner("libgame12.3456.so"), Some(3456));
+        assert_eq!(owner("libgame12.3456-7.so"), Some(3456));
+        for foreign in ["libgame.so", "libgame1.so", "libgame.3456.so", "libgame1.03456.so", "libgame1.3456.so.bak"] {
+            assert_eq!(owner(foreign), None, "{foreign}");
+        }
+        for foreign in ["libgame1.34x.so", "libgame1.3.4.so", "libgame1.34-.so", "libgame1.-3.so", "mylibgame1.34.so"] {
+            assert_eq!(owner(foreign), None, "{foreign}");
+        }
+    }
+}

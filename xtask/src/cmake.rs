@@ -1,0 +1,144 @@
+//! The CMake build, and projects that use cr through CMake and pkg-config.
+
+use crate::libs::target_dir;
+use crate::tools::{Scratch, command, output, root, run, work_dir};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One way to build: generator, compiler, configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) generator: &'static str,
+    pub(crate) cc: &'static str,
+    pub(crate) cxx: &'static str,
+    pub(crate) config: &'static str,
+}
+
+/// Between them, these two have every generator, compiler and configuration.
+pub(crate) const WAYS: [Way; 2] = [
+    Way { generator: "Ninja", cc: "gcc", cxx: "g++", config: "Debug" },
+    Way { generator: "Unix Makefiles", cc: "clang", cxx: "clang++", config: "Release" },
+];
+
+impl Way {
+    /// For names of steps and directories.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}-{}", self.generator.split(' ').next_back().unwrap_or_default(), self.cc, self.config)
+            .to_lowercase()
+    }
+}
+
+/// Where a build goes. It is kept, so that a second run is quick.
+fn build_dir(name: &str) -> PathBuf {
+    work_dir().join("cmake").join(name)
+}
+
+/// Configures and builds `source` in the directory `name`, runs its tests, and builds again: nothing may be left.
+fn build_and_test(name: &str, source: &Path, way: Way, settings: &[String]) -> Result<()> {
+    let build = build_dir(name);
+    let mut configure = command("cmake");
+    configure.arg("-S").arg(source).arg("-B").arg(&build).args(["-G", way.generator]);
+    configure.arg(format!("-DCMAKE_BUILD_TYPE={}", way.config));
+    configure.arg(format!("-DCMAKE_C_COMPILER={}", way.cc)).arg(format!("-DCMAKE_CXX_COMPILER={}", way.cxx));
+    // One cargo directory for all: the library is compiled once.
+    configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", target_dir().display())).args(settings);
+    run(&mut configure)?;
+    let jobs = std::thread::available_parallelism().map_or(2, usize::from).to_string();
+    run(command("cmake").arg("--build").arg(&build).args(["--parallel", &jobs]))?;
+    let mut ctest = command("ctest");
+    ctest.arg("--test-dir").arg(&build).args(["--output-on-failure", "--timeout", "300", "--no-tests=error"]);
+    run(ctest.args(["--parallel", &jobs]))?;
+    let again = output(command("cmake").arg("--build").arg(&build))?;
+    if again.contains("Building") || again.contains("Linking") {
+        bail!("a second build does it all again:\n{again}");
+    }
+    Ok(())
+}
+
+/// As above, from nothing.
+fn consume(name: &str, way: Way, settings: &[String]) -> Result<()> {
+    let name = format!("{name}-{}", way.name());
+    let build = build_dir(&name);
+    if build.exists() {
+        fs::remove_dir_all(&build)?;
+    }
+    build_and_test(&name, &consumer(), way, settings)
+}
+
+/// The project itself: library, samples and tests.
+pub(crate) fn project(way: Way) -> Result<()> {
+    let name = format!("project-{}", way.name());
+    build_and_test(&name, root(), way, &[])
+}
+
+/// Installs the build of `project` and returns the prefix.
+fn install(way: Way) -> Result<PathBuf> {
+    let prefix = build_dir("prefix");
+    if prefix.exists() {
+        fs::remove_dir_all(&prefix)?;
+    }
+    let build = build_dir(&format!("project-{}", way.name()));
+    run(command("cmake").arg("--install").arg(build).arg("--prefix").arg(&prefix))?;
+    Ok(prefix)
+}
+
+fn consumer() -> PathBuf {
+    root().join("cmake/tests/consumer")
+}
+
+pub(crate) fn add_subdirectory(way: Way) -> Result<()> {
+    let settings = ["-DCR_FROM=add_subdirectory".to_owned(), format!("-DCR_SOURCE={}", root().display())];
+    consume("add", way, &settings)
+}
+
+/// FetchContent from the checkout, and from an archive as a release has it.
+pub(crate) fn fetch_content(way: Way) -> Result<()> {
+    let settings = ["-DCR_FROM=FetchContent".to_owned(), format!("-DCR_SOURCE={}", root().display())];
+    consume("fetch", way, &settings)
+}
+
+pub(crate) fn fetch_content_archive(way: Way) -> Result<()> {
+    let archive = archive()?;
+    let settings = ["-DCR_FROM=FetchContent".to_owned(), format!("-DCR_URL=file://{}", archive.display())];
+    consume("archive", way, &settings)
+}
+
+/// The sources as one file.
+fn archive() -> Result<PathBuf> {
+    fs::create_dir_all(build_dir(""))?;
+    let archive = build_dir("cr.tar.gz");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root())? {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy();
+        if !(text == "target" || text == ".git" || text.starts_with("build") && text != "build.rs") {
+            names.push(name);
+        }
+    }
+    run(command("cmake").args(["-E", "tar", "czf"]).arg(&archive).args(names))?;
+    Ok(archive)
+}
+
+pub(crate) fn find_package(way: Way) -> Result<()> {
+    let prefix = install(WAYS[0])?;
+    let settings = ["-DCR_FROM=find_package".to_owned(), format!("-DCMAKE_PREFIX_PATH={}", prefix.display())];
+    consume("find", way, &settings)
+}
+
+/// A host compiled with the words that pkg-config gives, with the shared library and with the static one.
+pub(crate) fn pkg_config() -> Result<()> {
+    let prefix = install(WAYS[0])?;
+    let scratch = Scratch::new("pkg-config")?;
+    let script = r#"set -eu
+        cc -shared -fPIC $(pkg-config --cflags cr) -o guest.so "$CONSUMER/guest.c"
+        cc $(pkg-config --cflags cr) "$CONSUMER/host.c" $(pkg-config --libs cr) -o host_shared
+        LD_LIBRARY_PATH="$PREFIX/lib" ./host_shared "$PWD/guest.so"
+        cc $(pkg-config --cflags cr) "$CONSUMER/host.c" "$(pkg-config --variable=libdir cr)/libcr.a" \
+            -lgcc_s -lpthread -lm -ldl -o host_static
+        ./host_static ./guest.so"#;
+    let mut shell = command("sh");
+    shell.current_dir(scratch.path()).env("PREFIX", &prefix).env("CONSUMER", consumer());
+    shell.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).args(["-c", script]);
+    run(&mut shell).context("a host through pkg-config")
+}

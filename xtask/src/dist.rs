@@ -1,0 +1,42 @@
+//! `cargo xtask dist`: what `cmake --install` installs, but for the CMake package.
+
+use crate::libs;
+use crate::tools::root;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::Path;
+
+pub(crate) fn run(prefix: &Path) -> Result<()> {
+    libs::build()?;
+    install(prefix)?;
+    println!("cr {} is in {}", libs::version()?, prefix.display());
+    Ok(())
+}
+
+/// Puts the built libraries and the header into `prefix`.
+pub(crate) fn install(prefix: &Path) -> Result<()> {
+    let version = libs::version()?;
+    let (include, lib) = (prefix.join("include"), prefix.join("lib"));
+    for folder in [&include, &lib.join("pkgconfig")] {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    libs::replace(&root().join("include/cr.h"), &include.join("cr.h"))?;
+    let file = format!("libcr.so.{version}");
+    for name in ["libcr.a", &file] {
+        libs::replace(&libs::lib_dir().join(name), &lib.join(name))?;
+    }
+    libs::link_versions(&lib)?;
+    fs::write(lib.join("pkgconfig/cr.pc"), pkg_config(&version)?)?;
+    Ok(())
+}
+
+/// cr.pc from the template that CMake uses too.
+fn pkg_config(version: &str) -> Result<String> {
+    let private: Vec<String> = libs::native_libs()?.iter().map(|name| format!("-l{name}")).collect();
+    Ok(fs::read_to_string(root().join("cmake/cr.pc.in"))?
+        .replace("@CR_PC_PREFIX@", "../..")
+        .replace("@CR_PC_INCLUDEDIR@", "${prefix}/include")
+        .replace("@CR_PC_LIBDIR@", "${prefix}/lib")
+        .replace("@PROJECT_VERSION@", version)
+        .replace("@CR_PC_PRIVATE@", &private.join(" ")))
+}

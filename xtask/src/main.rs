@@ -1,0 +1,70 @@
+//! The commands of this repository: `cargo xtask <command>`.
+
+mod cmake;
+mod demo;
+mod dist;
+mod header;
+mod libs;
+mod packages;
+mod readme;
+mod steps;
+mod symbols;
+mod test;
+mod tools;
+mod watched;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands of this repository")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show a host that reloads, survives and rolls back its guest, before your eyes
+    Demo {
+        /// Without pauses for the reader
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Run everything that can be tested on this machine
+    Test {
+        /// Only the steps whose name contains this; may be repeated
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Name the steps and stop
+        #[arg(long)]
+        list: bool,
+    },
+    /// Write include/cr.h anew from its sources
+    Header,
+    /// Put libcr.a, libcr.so, cr.h and cr.pc into a directory, for use without CMake
+    Dist {
+        /// The directory; it gets include/ and lib/
+        #[arg(long, value_name = "DIR")]
+        prefix: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo { fast } => demo::run(fast),
+        Command::Test { only, list } => test::run(&only, list),
+        Command::Header => header::write().map(|changed| {
+            println!("include/cr.h {}", if changed { "written" } else { "is up to date" });
+        }),
+        Command::Dist { prefix } => dist::run(&prefix),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What the shipped libraries show to the outside.
+
+use crate::libs::{lib_dir, native_libs, native_libs_of_rustc, soname};
+use crate::tools::{command, output, root};
+use anyhow::{Result, bail};
+use std::collections::BTreeSet;
+use std::fs;
+
+/// libcr.so exports the functions of the header, each and no other; libcr.a defines them.
+pub(crate) fn exported() -> Result<()> {
+    let header = functions_of_the_header(&fs::read_to_string(root().join("include/cr.h"))?);
+    if header.len() < 5 {
+        bail!("include/cr.h declares only {header:?}");
+    }
+
+    let shared = defined(&output(command("nm").args(["-D", "--defined-only"]).arg(lib_dir().join("libcr.so")))?);
+    same("libcr.so exports", &shared, &header)?;
+
+    // The archive also has Rust's own library in it. With our prefix, a program sees the functions and no more.
+    let archive = output(command("readelf").args(["-sW"]).arg(lib_dir().join("libcr.a")))?;
+    same("libcr.a defines", &visible(&archive), &header)?;
+
+    let dynamic = output(command("readelf").arg("-dW").arg(lib_dir().join("libcr.so")))?;
+    let wanted = format!("[{}]", soname()?);
+    if !dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&wanted)) {
+        bail!("libcr.so has not the SONAME {wanted}");
+    }
+    println!("{} functions in libcr.so, libcr.a and cr.h; SONAME {wanted}", header.len());
+    Ok(())
+}
+
+/// What CMake and pkg-config give to users of libcr.a is what rustc asks for.
+pub(crate) fn native() -> Result<()> {
+    let ours: BTreeSet<String> = native_libs()?.into_iter().collect();
+    // The C library comes by itself.
+    let rustc = native_libs_of_rustc()?.into_iter().filter(|name| name != "c").collect();
+    same("cmake/native-libs.cmake names", &ours, &rustc)
+}
+
+fn same(what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<()> {
+    let more: Vec<_> = found.difference(wanted).collect();
+    let less: Vec<_> = wanted.difference(found).collect();
+    if !more.is_empty() || !less.is_empty() {
+        bail!("{what} too much: {more:?}, and lacks: {less:?}");
+    }
+    Ok(())
+}
+
+/// The last word of each line of nm.
+fn defined(nm: &str) -> BTreeSet<String> {
+    let symbols = nm.lines().filter(|line| line.contains(' '));
+    symbols.filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect()
+}
+
+/// The symbols of `readelf -s` that are ours, defined, global and not hidden.
+/// The columns: number, value, size, type, binding, visibility, section, name.
+fn visible(readelf: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for line in readelf.lines() {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        if let [_, _, _, _, "GLOBAL" | "WEAK", "DEFAULT", section, name] = columns[..]
+            && section != "UND"
+            && name.starts_with("cr_")
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The names of the prototypes: `CR_API int cr_name(...`.
+fn functions_of_the_header(text: &str) -> BTreeSet<String> {
+    let prototypes = text.lines().filter_map(|line| line.strip_prefix("CR_API "));
+    let names = prototypes.filter_map(|line| line.split('(').next()?.rsplit([' ', '*']).next());
+    names.map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prototypes_are_found() {
+        let text = "#define CR_API\n/** CR_API int no(void); */\nCR_API const char *cr_a(void);\nCR_API bool cr_b(int x,\n    int y);\n";
+        assert_eq!(functions_of_the_header(text), ["cr_a", "cr_b"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn visible_symbols_are_found() {
+        let text = "   Num:    Value          Size Type    Bind   Vis      Ndx Name\n\
+             1: 0000000000000000     9 FUNC    GLOBAL DEFAULT  285 cr_a\n\
+             2: 0000000000000000     9 FUNC    GLOBAL HIDDEN   285 cr_b\n\
+             3: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND cr_c\n\
+             4: 0000000000000000     9 FUNC    LOCAL  DEFAULT  285 cr_d\n";
+        assert_eq!(visible(text), ["cr_a".to_owned()].into());
+    }
+
+    #[test]
+    fn names_of_nm_are_found() {
+        let text = "\nx.o:\n0000000000010180 T cr_plugin_close\n                 U malloc\n";
+        assert_eq!(defined(text), ["cr_plugin_close", "malloc"].map(str::to_owned).into());
+    }
+}
