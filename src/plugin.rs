@@ -238,8 +238,8 @@ impl Plugin {
         context.set_next_version(number.wrapping_add(1));
         let loaded = fits.and_then(|fits| self.bring_up(number, version.path(), version.image(), fits));
         loaded.map_err(|error| self.fail(context, &error))?;
-        self.versions.borrow_mut().keep(version);
-        self.begin(context, number)
+        self.versions.borrow_mut().keep(version, context.last_working_version());
+        self.begin(context, number, !tell)
     }
 
     /// Loads the version `context.version` again, with the state of the last good unload.
@@ -270,13 +270,12 @@ impl Plugin {
             context.set_version(context.last_working_version());
             return Err(self.fail(context, &error));
         }
-        self.begin(context, number)
+        self.begin(context, number, true)
     }
 
-    /// A version is in memory: `CR_LOAD`. While it runs, `failure` still tells what it recovers from.
-    fn begin(&self, context: Context, number: u32) -> Result<(), c_int> {
+    /// A version is in memory: `CR_LOAD`. While it runs, `failure` still tells what it recovers from, if it does.
+    fn begin(&self, context: Context, number: u32, recovering: bool) -> Result<(), c_int> {
         context.set_version(number);
-        let recovering = context.failure() != NONE;
         match self.call(context, cr_op::CR_LOAD) {
             None => return Err(LOAD_FAILED),
             Some(value) if value < 0 => {
@@ -290,7 +289,7 @@ impl Plugin {
             context.set_failure(NONE);
         }
         self.info(|| format!("loaded version {number} of {}", self.path.display()));
-        // The guest may have set it.
+        // The guest may have set it, in CR_UNLOAD or now.
         if context.failure() == NONE { Ok(()) } else { Err(LOAD_FAILED) }
     }
 

@@ -133,14 +133,21 @@ impl Versions {
         }
     }
 
-    /// Takes a finished copy; old ones that are too many go.
-    pub(crate) fn keep(&mut self, version: Version) {
+    /// Takes the copy of a new version that replaces the version `replaced`.
+    ///
+    /// If the new one fails, rollbacks go down from `replaced`; if it works, the next ones go down from the new
+    /// one. The last [`KEEP`] of both ways stay, older copies go.
+    pub(crate) fn keep(&mut self, version: Version, replaced: u32) {
         self.copies.retain(|copy| copy.number != version.number);
+        self.copies.sort_by_key(|copy| core::cmp::Reverse(copy.number));
+        let mut from_new = 0;
+        let mut from_replaced = 0;
+        self.copies.retain(|copy| {
+            from_new += 1;
+            from_replaced += usize::from(copy.number <= replaced);
+            from_new <= KEEP || (copy.number <= replaced && from_replaced <= KEEP)
+        });
         self.copies.push(version);
-        if self.copies.len() > KEEP + 1 {
-            self.copies.sort_by_key(|copy| copy.number);
-            self.copies.remove(0);
-        }
     }
 
     /// The image of this version stayed mapped when it was unloaded.
@@ -166,7 +173,8 @@ impl Versions {
         let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
         let version = self.draft(number, &source, permissions)?.finish(Rc::clone(&image))?;
         let path = version.path.clone();
-        self.keep(version);
+        self.copies.retain(|copy| copy.number != number);
+        self.copies.push(version);
         Ok(Some((number, path, image)))
     }
 }
