@@ -2,7 +2,7 @@
 //!
 //! Each test runs again as a child process with a time limit: a hang is a failure, and nothing is left behind.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may
 
 use cr::abi::{cr_failure, cr_log_level};
 use cr::host::{Options, Plugin};
@@ -140,6 +140,32 @@ fn a_crash_is_reported_and_rolled_back() {
 
         place.install(&build("second"));
         assert_eq!(plugin.update(true), Ok(3), "numbers are not used twice");
+    });
+}
+
+#[test]
+fn a_refused_file_that_is_completed_without_a_trace_is_loaded() {
+    in_child("a_refused_file_that_is_completed_without_a_trace_is_loaded", || {
+        let place = Place::new(&build(""));
+        let mut seen = Seen::default();
+        let mut plugin = open(&place, &mut seen);
+        assert_eq!(plugin.update(true), Ok(1));
+        // A linker that writes through a mapping: the file has its size, but its beginning is not yet written, and
+        // the time of the last change does not move any more.
+        let complete = std::fs::read(build("second")).unwrap();
+        let mut partial = complete.clone();
+        partial[..4096].fill(0);
+        std::fs::write(place.file(), &partial).unwrap();
+        assert_eq!(plugin.update(true).unwrap_err().failure, cr_failure::CR_BAD_IMAGE as u32);
+        assert_eq!(plugin.update(true), Ok(1), "reported once");
+        let time = std::fs::metadata(place.file()).unwrap().modified().unwrap();
+        std::fs::write(place.file(), &complete).unwrap();
+        std::fs::File::options().write(true).open(place.file()).unwrap().set_modified(time).unwrap();
+        while plugin.version() == 1 {
+            assert!(plugin.update(true).is_ok(), "it is not reported again");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!((plugin.version(), seen[0]), (2, 2));
     });
 }
 

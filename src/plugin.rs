@@ -224,6 +224,9 @@ impl Plugin {
         };
         if self.entry.get().is_some() {
             if tell {
+                if let Err(error) = self.reserve_state() {
+                    return self.reject(context, Rejection { id: Some(id), error });
+                }
                 self.take_leave(context, id)?;
             } else {
                 self.unload();
@@ -308,20 +311,18 @@ impl Plugin {
             self.notice.set(running || context.version() == 0);
             return Err(failed);
         }
-        if let Some(id) = id {
-            self.watch.borrow_mut().tried(id);
+        let first = id.is_none_or(|id| self.watch.borrow_mut().refused(id));
+        if running && !first {
+            return Ok(());
         }
         let failed = self.fail(context, &error);
         self.notice.set(running);
         Err(failed)
     }
 
-    /// Tells the running version that it is replaced, saves its state and unloads it. The new file counts as seen,
-    /// whatever comes of it.
+    /// Tells the running version that it is replaced, saves its state, for which there is room, and unloads it. The new
+    /// file counts as seen, whatever comes of it.
     fn take_leave(&self, context: Context, id: FileId) -> Result<(), c_int> {
-        if let Err(error) = self.reserve_state() {
-            return self.reject(context, Rejection { id: Some(id), error }).and(Err(LOAD_FAILED));
-        }
         let result = self.call(context, cr_op::CR_UNLOAD);
         self.watch.borrow_mut().tried(id);
         match result {

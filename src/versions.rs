@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::image::{Image, Patch};
-use crate::sys::{self, FileId};
+use crate::sys::{self, FileId, Library};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -81,6 +81,10 @@ impl Versions {
         let mut path = PathBuf::new();
         for suffix in suffixes {
             path = self.name(&format!("{number}{suffix}"));
+            // The dynamic loader knows images by name, and would give that one again.
+            if Library::is_mapped(&path) {
+                continue;
+            }
             match open_new(&path, permissions) {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
