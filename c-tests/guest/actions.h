@@ -1,0 +1,102 @@
+/* How a guest carries out an order of its host. Used by guests only. */
+#ifndef CR_TEST_ACTIONS_H
+#define CR_TEST_ACTIONS_H
+
+#include "script.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+
+#ifndef MARKER
+#define MARKER a
+#endif
+
+static void note(struct script *s, int what, unsigned version, unsigned failure) {
+    struct script_event *event = &s->events[s->count % SCRIPT_EVENTS];
+    event->marker = TEXT(MARKER)[0];
+    event->what = (char)what;
+    event->version = version;
+    event->failure = failure;
+    ++s->count;
+}
+
+/* The compiler must not see that these are constant. */
+static volatile int always_zero = 0;
+
+static int recurse(int depth) {
+    volatile char block[512];
+    block[depth % 512] = (char)depth;
+    if (always_zero == 1) {
+        return depth;
+    }
+    return recurse(depth + 1) + block[0];
+}
+
+static void lose_a_page(void) {
+    FILE *file = tmpfile();
+    char *page;
+    if (!file || ftruncate(fileno(file), 4096) != 0) {
+        exit(3);
+    }
+    page = (char *)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+    if (page == (char *)MAP_FAILED || ftruncate(fileno(file), 0) != 0) {
+        exit(3);
+    }
+    fclose(file);
+    *(volatile char *)page = 1;
+}
+
+static int obey(struct script *s, struct cr_plugin *ctx, const struct script_order *order) {
+    switch (order->action) {
+    case ACT_NULL_WRITE:
+        *(volatile int *)(size_t)always_zero = 1;
+        break;
+    case ACT_ILLEGAL:
+        __builtin_trap();
+    case ACT_ABORT:
+        abort();
+    case ACT_DIVIDE: {
+        volatile int quotient = 100 / always_zero; /* a compiler needs no division for 1 / x */
+        (void)quotient;
+        break;
+    }
+    case ACT_TRAP:
+#if defined(__x86_64__)
+        __asm__ volatile("int3");
+#elif defined(__aarch64__)
+        __asm__ volatile("brk #0");
+#else
+        raise(SIGTRAP);
+#endif
+        break;
+    case ACT_BUS:
+        lose_a_page();
+        break;
+    case ACT_OVERFLOW:
+        return recurse(always_zero);
+    case ACT_RAISE:
+        raise(order->value);
+        break;
+    case ACT_KILL_SELF:
+        kill(getpid(), order->value);
+        break;
+    case ACT_CALL:
+        s->call(ctx, s->call_data);
+        break;
+#ifdef __cplusplus
+    case ACT_THROW:
+        throw int(order->value);
+#endif
+    default:
+        break;
+    }
+    return order->value;
+}
+
+#endif

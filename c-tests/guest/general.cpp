@@ -1,0 +1,2 @@
+// The general guest as C++: it can throw.
+#include "general.c"

@@ -1,0 +1,59 @@
+// A guest whose image the dynamic loader does not unmap: STICKY is 1 for a thread_local object with a destructor, 2
+// for a symbol that is unique in the process, 3 for a thread that goes on.
+#include "cr.h"
+
+#include "actions.h"
+
+#include <pthread.h>
+
+#if STICKY == 1
+
+struct Local {
+    int value = 1;
+    ~Local() { value = 0; }
+};
+static thread_local Local local;
+static void stick() { local.value = 2; }
+
+#elif STICKY == 2
+
+template <class T> struct Unique { static int value; };
+template <class T> int Unique<T>::value = 1;
+static void stick() { Unique<int>::value += 1; }
+
+#elif STICKY == 3
+
+// The thread holds its own image, as one does that must not lose its code.
+#include <dlfcn.h>
+
+static void *run(void *) {
+    for (;;) {
+        pause();
+    }
+}
+static void stick() {
+    Dl_info info;
+    pthread_t thread;
+    if (dladdr(reinterpret_cast<void *>(stick), &info) && dlopen(info.dli_fname, RTLD_NOW)) {
+        pthread_create(&thread, nullptr, run, nullptr);
+        pthread_detach(thread);
+    }
+}
+
+#endif
+
+static int data_counter = 100;
+static int CR_STATE state_counter = 100;
+
+CR_EXPORT int cr_main(cr_plugin *ctx, cr_op operation) {
+    script *s = static_cast<script *>(ctx->userdata);
+    note(s, operation, ctx->version, ctx->failure);
+    if (operation == CR_LOAD) {
+        stick();
+    }
+    if (operation == CR_STEP) {
+        s->data_counter = ++data_counter;
+        s->state_counter = ++state_counter;
+    }
+    return obey(s, ctx, &s->on[operation]);
+}

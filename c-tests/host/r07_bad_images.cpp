@@ -1,0 +1,246 @@
+// CONTRACT §3 row 7, and other files that are no guest for this host.
+#include "fixture.h"
+
+#include <elf.h>
+#include <functional>
+
+namespace {
+
+void goes_on(Plugin &p, const char *trace) {
+    p.on(CR_STEP, ACT_RETURN, 5);
+    CHECK_EQ(5, p.update());
+    CHECK_TRACE(trace, p);
+    CHECK_EQ(5, p.update());
+    CHECK_EQ(5, p.update());
+    CHECK_TRACE("a.step@1 a.step@1", p);
+    p.on(CR_STEP, ACT_RETURN, 0);
+}
+
+void then_loads(Plugin &p, const char *guest, const char *trace) {
+    p.install(guest);
+    CHECK_EQ(0, p.update());
+    CHECK_TRACE(trace, p);
+    CHECK_EQ(CR_NONE, p.ctx.failure);
+}
+
+// Known before the running version is touched.
+void is_refused(Plugin &p) {
+    CHECK_EQ(-2, p.update());
+    CHECK_TRACE("", p);
+    CHECK_CONTEXT(p, 1, CR_BAD_IMAGE, 2, 0);
+    CHECK(*cr_plugin_error(p.ctx));
+    goes_on(p, "a.step@1");
+    CHECK_CONTEXT(p, 1, CR_NONE, 2, 0);
+}
+
+void guest_is_refused(const char *guest, const char *text) {
+    Plugin p("general_a");
+    p.run();
+    p.install(guest);
+    int maps = count_mapped("");
+    CHECK_EQ(-2, p.update());
+    CHECK_CONTAINS(text, cr_plugin_error(p.ctx));
+    CHECK_EQ(maps, count_mapped(""));
+    CHECK_TRACE("", p);
+    goes_on(p, "a.step@1");
+    then_loads(p, "general_b", "a.unload@1 b.load@2 b.step@2");
+    p.close();
+}
+
+void patched_guest_is_refused(const std::function<void(Elf64_Ehdr &)> &patch) {
+    size_t size = 0;
+    char *bytes = read_file(guest_path("general_b"), &size);
+    patch(*reinterpret_cast<Elf64_Ehdr *>(bytes));
+    Plugin p("general_a");
+    p.run();
+    install_bytes(bytes, size, p.path.c_str());
+    is_refused(p);
+    then_loads(p, "general_b", "a.unload@1 b.load@2 b.step@2");
+    p.close();
+}
+
+} // namespace
+
+SCENARIO(r07_no_entry_point) {
+    Plugin p("general_a");
+    p.run();
+    p.install("other_entry_b");
+    is_refused(p);
+    CHECK_EQ(0, count_mapped("libguest2"));
+    then_loads(p, "general_b", "a.unload@1 b.load@2 b.step@2");
+    p.close();
+}
+
+SCENARIO(r07_no_entry_point_names_it) {
+    Plugin p("general_a");
+    p.run();
+    p.install("other_entry_b");
+    CHECK_EQ(-2, p.update());
+    CHECK_CONTAINS("cr_main", cr_plugin_error(p.ctx));
+    p.close();
+}
+
+SCENARIO(r07_entry_point_that_is_only_imported) {
+    Plugin p("general_a");
+    p.run();
+    p.install("imported_entry_b");
+    CHECK_EQ(-2, p.update());
+    CHECK_EQ(CR_BAD_IMAGE, p.ctx.failure);
+    p.trace();
+    goes_on(p, "a.step@1");
+    p.close();
+}
+
+SCENARIO(r07_wrong_architecture) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_machine = EM_AARCH64; });
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_machine = EM_386; });
+}
+
+SCENARIO(r07_wrong_class) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_CLASS] = ELFCLASS32; });
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_CLASS] = 9; });
+}
+
+SCENARIO(r07_wrong_byte_order) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_DATA] = ELFDATA2MSB; });
+}
+
+SCENARIO(r07_wrong_kind_of_elf) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_REL; });
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_CORE; });
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_EXEC; });
+}
+
+SCENARIO(r07_wrong_magic) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[0] = 'M'; });
+}
+
+SCENARIO(r07_no_segments) {
+    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_phnum = 0; });
+}
+
+SCENARIO(r07_real_32_bit_library) { guest_is_refused("bits32", "32"); }
+
+SCENARIO(r07_unresolved_symbol_goes_back_to_the_old_version) {
+    Plugin p("general_a");
+    p.run(3);
+    p.install("undefined_b");
+    CHECK_EQ(-2, p.update());
+    CHECK_TRACE("a.unload@1", p);
+    CHECK_EQ(CR_BAD_IMAGE, p.ctx.failure);
+    CHECK_EQ(1, p.ctx.version);
+    CHECK_CONTAINS("nowhere_to_be_found", cr_plugin_error(p.ctx));
+    goes_on(p, "a.load@1!8 a.step@1");
+    CHECK_EQ(106, p.orders.state_counter);
+    CHECK_EQ(0, count_mapped("libguest2"));
+    p.install("general_b");
+    CHECK_EQ(0, p.update());
+    CHECK_EQ(CR_NONE, p.ctx.failure);
+    CHECK_EQ(107, p.orders.state_counter);
+    p.close();
+}
+
+SCENARIO(r07_unresolved_symbol_in_the_first_version_waits_for_the_file_to_change) {
+    Plugin p("undefined_b");
+    CHECK_EQ(-2, p.update());
+    CHECK_EQ(CR_BAD_IMAGE, p.ctx.failure);
+    CHECK_EQ(-2, p.update());
+    CHECK_EQ(CR_INITIAL_FAILURE, p.ctx.failure);
+    CHECK_EQ(-2, p.update());
+    CHECK_TRACE("", p);
+    CHECK_EQ(0, p.ctx.version);
+    p.install("general_a");
+    CHECK_EQ(0, p.update());
+    CHECK_EQ(CR_NONE, p.ctx.failure);
+    CHECK_EQ(2, p.orders.count);
+    p.close();
+}
+
+SCENARIO(r07_missing_needed_library) {
+    size_t size = 0;
+    char *bytes = read_file(guest_path("math_b"), &size);
+    char name[] = "libm.so.6";
+    void *at = memmem(bytes, size, name, sizeof name);
+    CHECK(at != nullptr);
+    std::memcpy(at, "libq.so.6", sizeof name);
+    Plugin p("general_a");
+    p.run();
+    install_bytes(bytes, size, p.path.c_str());
+    CHECK_EQ(-2, p.update());
+    CHECK_EQ(CR_BAD_IMAGE, p.ctx.failure);
+    CHECK_CONTAINS("libq.so.6", cr_plugin_error(p.ctx));
+    p.trace();
+    goes_on(p, "a.load@1!8 a.step@1");
+    p.close();
+}
+
+SCENARIO(r07_bad_image_of_each_kind_as_the_first_version) {
+    for (const char *guest : {"other_entry_b", "undefined_b", "imported_entry_b"}) {
+        Plugin p(guest);
+        CHECK_EQ(-2, p.update());
+        CHECK_EQ(CR_BAD_IMAGE, p.ctx.failure);
+        CHECK(*cr_plugin_error(p.ctx));
+        CHECK_EQ(-2, p.update());
+        CHECK_EQ(CR_INITIAL_FAILURE, p.ctx.failure);
+        CHECK(*cr_plugin_error(p.ctx));
+        p.close();
+        CHECK_TEXT("libguest.so", list("."));
+    }
+}
+
+SCENARIO(r07_garbage_of_every_size) {
+    Plugin p("general_a");
+    p.run();
+    std::string bytes(70000, 0);
+    unsigned random = 1;
+    for (char &byte : bytes) {
+        random = random * 1103515245 + 12345;
+        byte = static_cast<char>(random >> 16);
+    }
+    for (size_t length : {1u, 3u, 4u, 15u, 16u, 63u, 64u, 65u, 4095u, 4096u, 4097u, 70000u}) {
+        install_bytes(bytes.data(), length, p.path.c_str());
+        is_refused(p);
+        std::string elf = bytes.substr(0, length);
+        elf.replace(0, length < 4 ? length : 4, std::string(ELFMAG).substr(0, length));
+        install_bytes(elf.data(), length, p.path.c_str());
+        is_refused(p);
+        std::string zeros(length, 0);
+        install_bytes(zeros.data(), length, p.path.c_str());
+        is_refused(p);
+    }
+    p.close();
+}
+
+SCENARIO(r07_every_header_byte_turned_over) {
+    // Some of these load and some do not; what counts is that the host lives, and that a version runs afterwards.
+    size_t size = 0;
+    char *bytes = read_file(guest_path("general_b"), &size);
+    auto *header = reinterpret_cast<Elf64_Ehdr *>(bytes);
+    size_t end = header->e_phoff + header->e_phnum * sizeof(Elf64_Phdr);
+    auto *segments = reinterpret_cast<Elf64_Phdr *>(bytes + header->e_phoff);
+    Plugin p("general_a");
+    p.run();
+    for (size_t at = 0; at < end; ++at) {
+        // Where code is mapped and how much of it, and the dynamic section's place: only the loader could tell, and
+        // it trusts them.
+        bool trusted = false;
+        for (int i = 0; i < header->e_phnum; ++i) {
+            size_t start = header->e_phoff + i * sizeof(Elf64_Phdr);
+            bool here = at >= start && at < start + sizeof(Elf64_Phdr);
+            trusted = trusted || (here && (segments[i].p_type == PT_LOAD || segments[i].p_type == PT_DYNAMIC ||
+                                           segments[i].p_type == PT_GNU_RELRO || segments[i].p_type == PT_TLS));
+        }
+        if (trusted) {
+            continue;
+        }
+        bytes[at] = static_cast<char>(~bytes[at]);
+        install_bytes(bytes, size, p.path.c_str());
+        bytes[at] = static_cast<char>(~bytes[at]);
+        for (int i = 0; i < 3 && p.update() != 0; ++i) {
+        }
+        CHECK_EQ(CR_NONE, p.ctx.failure);
+        CHECK(p.ctx.version >= 1);
+        p.trace();
+    }
+    p.close();
+}

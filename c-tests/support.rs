@@ -1,0 +1,89 @@
+//! Runs one scenario of a test host: in a process of its own, in a directory of its own, for a limited time.
+
+mod build;
+
+pub(crate) use build::{Suite, suite};
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A scenario that takes longer hangs. The longest ones take a few seconds; machines may be slow.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What the hosts exit with when the machine lacks something.
+const SKIPPED: i32 = 77;
+
+/// Runs a scenario and fails unless it passes.
+pub(crate) fn run(host: &str, scenario: &str) {
+    let suite = suite();
+    let (status, output) = run_limited(suite.command(host).arg(scenario));
+    match status {
+        None => panic!("{scenario} was still running after {LIMIT:?}\n{output}"),
+        Some(status) if status.success() => {}
+        Some(status) if status.code() == Some(SKIPPED) => eprintln!("{output}"),
+        Some(status) => panic!("{scenario}: {status}\n{output}"),
+    }
+}
+
+impl Suite {
+    /// A host, ready to be told its scenario.
+    pub(crate) fn command(&self, host: &str) -> Command {
+        let mut command = Command::new(self.directory.join(host));
+        command.env("CR_TEST_GUESTS", self.directory.join("guests")).env("CR_TEST_LIBRARY", &self.shared_library);
+        command
+    }
+}
+
+/// Runs a command in a process group and a temporary directory of its own; `None` if it has to be stopped.
+fn run_limited(command: &mut Command) -> (Option<ExitStatus>, String) {
+    let directory = TempDir::new().unwrap();
+    // Some scenarios go on as another user.
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let output = directory.path().join("output");
+    let writer = File::create(&output).unwrap();
+    command.env("TMPDIR", directory.path()).stdin(Stdio::null());
+    command.stdout(writer.try_clone().unwrap()).stderr(writer).process_group(0);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let status = wait(&mut child);
+    stop_group(&child);
+    if status.is_none() {
+        child.wait().unwrap();
+    }
+    (status, String::from_utf8_lossy(&fs::read(output).unwrap()).into_owned())
+}
+
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let start = Instant::now();
+    while start.elapsed() < LIMIT {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
+}
+
+/// Ends what is left of a child's process group: a host that hangs, or that has left processes behind.
+fn stop_group(child: &Child) {
+    let group = libc::pid_t::try_from(child.id()).unwrap();
+    // SAFETY: no memory is involved. The group was made for this child; while it has members its number is not
+    // given to others, and without members this does nothing.
+    unsafe { libc::killpg(group, libc::SIGKILL) };
+}
+
+/// The global names that `nm` finds.
+pub(crate) fn names(arguments: &[&str], file: &Path) -> Vec<String> {
+    let output = Command::new("nm").args(arguments).arg(file).output().unwrap();
+    assert!(output.status.success(), "nm {arguments:?} {}", file.display());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let name = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
+        [_address, _kind, name] => Some(name.to_owned()),
+        _ => None, // the name of an archive's member, or a remark
+    };
+    text.lines().filter_map(name).collect()
+}

@@ -1,0 +1,250 @@
+//! Builds the library, the test hosts and the guests, once for all tests.
+//!
+//! Tests run as processes of their own, several at a time: the first one builds, under a lock, and the others find
+//! a stamp that says of what everything was made.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, File};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+/// What tests run.
+pub(crate) struct Suite {
+    /// The hosts, and in `guests` the guests.
+    pub(crate) directory: PathBuf,
+    pub(crate) static_library: PathBuf,
+    pub(crate) shared_library: PathBuf,
+}
+
+/// Everything, built if need be.
+pub(crate) fn suite() -> &'static Suite {
+    static SUITE: OnceLock<Suite> = OnceLock::new();
+    SUITE.get_or_init(prepare)
+}
+
+/// The C files that are not part of the one large host.
+const COMMON: [&str; 2] = ["runner.c", "files.c"];
+const DLOPEN: &str = "dlopen_host.c";
+
+/// What a host needs besides the library.
+const SYSTEM_LIBRARIES: [&str; 3] = ["-pthread", "-ldl", "-lm"];
+
+/// An executable file to be made by one call of a compiler.
+struct Job {
+    output: PathBuf,
+    sources: Vec<PathBuf>,
+    command: Command,
+    /// The machine may lack what it takes.
+    optional: bool,
+}
+
+fn prepare() -> Suite {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let directory = target.join("c-tests");
+    fs::create_dir_all(directory.join("guests")).unwrap();
+    let lock = File::create(directory.join("lock")).unwrap();
+    lock.lock().unwrap();
+
+    let libraries = std::env::var_os("CR_LIB_DIR").map(PathBuf::from);
+    let built = libraries.unwrap_or_else(|| target.join("capi/release"));
+    let suite = Suite { static_library: built.join("libcr.a"), shared_library: built.join("libcr.so"), directory };
+    let stamp = suite.directory.join("stamp");
+    let key = key_of_all(&suite);
+    if fs::read_to_string(&stamp).ok() != Some(key) {
+        if std::env::var_os("CR_LIB_DIR").is_none() {
+            build_library(&target.join("capi"), "staticlib");
+            build_library(&target.join("capi"), "cdylib");
+        }
+        build_all(&suite);
+        fs::write(stamp, key_of_all(&suite)).unwrap();
+    }
+    suite
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The release library, as it is shipped: each crate type on its own.
+fn build_library(target: &Path, crate_type: &str) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root()).args(["rustc", "--quiet", "--lib", "--release", "--features", "capi"]);
+    command.args(["--crate-type", crate_type, "--target-dir"]).arg(target);
+    expect_success(&mut command);
+}
+
+fn build_all(suite: &Suite) {
+    let sources = root().join("c-tests/host");
+    let objects = suite.directory.join("objects");
+    fs::create_dir_all(&objects).unwrap();
+    let mut jobs = guests(&suite.directory.join("guests"));
+    let mut common = Vec::new();
+    let mut of_host = Vec::new();
+    let mut of_dlopen_host = Vec::new();
+    for source in files(&sources, &["c", "cpp"]) {
+        let name = source.file_name().unwrap().to_str().unwrap();
+        let object = objects.join(format!("{name}.o"));
+        jobs.push(object_job(&source, &object));
+        if COMMON.contains(&name) {
+            common.push(object);
+        } else if name == DLOPEN {
+            of_dlopen_host.push(object);
+        } else {
+            of_host.push(object);
+        }
+    }
+    run_all(jobs);
+
+    let link = |name: &str, objects: &[PathBuf], library: Option<&Path>| {
+        let mut command = compiler(true);
+        command.arg("-o").arg(suite.directory.join(name)).args(objects).args(&common).args(library);
+        expect_success(command.args(SYSTEM_LIBRARIES));
+    };
+    link("host", &of_host, Some(&suite.static_library));
+    link("host_shared", &of_host, Some(&suite.shared_library));
+    link("host_dlopen", &of_dlopen_host, None);
+}
+
+fn object_job(source: &Path, object: &Path) -> Job {
+    let cpp = source.extension().is_some_and(|extension| extension == "cpp");
+    let mut command = compiler(cpp);
+    // C with the system's extensions: the hosts speak to Linux, not only to C.
+    command.arg(if cpp { "-std=c++11" } else { "-std=gnu11" }).args(["-g", "-Wall", "-Wextra", "-pthread"]);
+    command.arg("-I").arg(root().join("include")).arg("-c").arg(source).arg("-o").arg(object);
+    Job { output: object.to_owned(), sources: vec![source.to_owned()], command, optional: false }
+}
+
+/// The guests of guests.list.
+fn guests(directory: &Path) -> Vec<Job> {
+    let list = fs::read_to_string(root().join("c-tests/guests.list")).unwrap();
+    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let mut word = || words.next().unwrap_or_else(|| panic!("guests.list: {line}"));
+            let (name, which, source) = (word(), word(), root().join("c-tests/guest").join(word()));
+            let cpp = source.extension().is_some_and(|extension| extension == "cpp");
+            let mut command = if which == "cc" { compiler(cpp) } else { Command::new(which) };
+            let output = directory.join(format!("{name}.so"));
+            command.args(["-shared", "-fPIC", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
+            command.arg(&source).arg("-o").arg(&output).args(words.clone());
+            // The default compiler is there; the others, linkers and 32-bit code may be missing.
+            let optional = which != "cc" || words.any(|flag| flag.starts_with("-fuse-ld=") || flag == "-m32");
+            Job { output, sources: vec![source], command, optional }
+        })
+        .collect()
+}
+
+/// The C or C++ compiler of this machine, as CC, CXX and cargo's configuration name it.
+fn compiler(cpp: bool) -> Command {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut build = cc::Build::new();
+    build.cpp(cpp).target(&target).host(&target).opt_level(0).cargo_metadata(false).no_default_flags(true);
+    let mut command = build.get_compiler().to_command();
+    if std::env::var_os("CI").is_some() {
+        command.arg("-Werror");
+    }
+    command
+}
+
+/// Runs the jobs whose files are older than what they are made of, some at a time.
+fn run_all(jobs: Vec<Job>) {
+    let headers = key_of_headers();
+    let jobs = Mutex::new(jobs.into_iter());
+    let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let Some(job) = jobs.lock().unwrap().next() else { break };
+                    run_job(job, headers);
+                }
+            });
+        }
+    });
+}
+
+fn run_job(mut job: Job, headers: u64) {
+    let mut hasher = DefaultHasher::new();
+    headers.hash(&mut hasher);
+    format!("{:?}", job.command).hash(&mut hasher);
+    for source in &job.sources {
+        fs::read(source).unwrap().hash(&mut hasher);
+    }
+    let key = hasher.finish().to_string();
+    let key_file = job.output.with_extension("key");
+    if job.output.exists() && fs::read_to_string(&key_file).ok().as_ref() == Some(&key) {
+        return;
+    }
+    let _ = fs::remove_file(&job.output);
+    if !job.optional {
+        expect_success(&mut job.command);
+    } else if let Err(error) = try_command(&mut job.command) {
+        // Its scenario says that it is skipped. CI must have everything.
+        assert!(std::env::var_os("CI").is_none(), "{error}");
+        return;
+    }
+    fs::write(key_file, key).unwrap();
+}
+
+fn expect_success(command: &mut Command) {
+    if let Err(error) = try_command(command) {
+        panic!("{error}");
+    }
+}
+
+fn try_command(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("{command:?}: {}\n{text}", output.status)) }
+}
+
+/// Whatever the hosts, the guests and the library are made of.
+fn key_of_all(suite: &Suite) -> String {
+    let mut hasher = DefaultHasher::new();
+    let mut inputs = files(&root().join("c-tests"), &["c", "cpp", "h", "list", "rs"]);
+    inputs.extend(files(&root().join("src"), &["rs"]));
+    inputs.extend(["include/cr.h", "Cargo.toml", "Cargo.lock", "build.rs"].map(|name| root().join(name)));
+    for input in inputs {
+        input.hash(&mut hasher);
+        fs::read(input).ok().hash(&mut hasher);
+    }
+    for library in [&suite.static_library, &suite.shared_library] {
+        library.hash(&mut hasher);
+        fs::metadata(library).and_then(|data| data.modified()).ok().hash(&mut hasher);
+    }
+    for variable in ["CC", "CXX", "CFLAGS", "CXXFLAGS", "CI", "RUSTFLAGS"] {
+        std::env::var_os(variable).hash(&mut hasher);
+    }
+    hasher.finish().to_string()
+}
+
+fn key_of_headers() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut headers = files(&root().join("c-tests"), &["h"]);
+    headers.push(root().join("include/cr.h"));
+    // One guest is the other, compiled as C++.
+    headers.push(root().join("c-tests/guest/general.c"));
+    for header in headers {
+        fs::read(header).unwrap().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The files with one of the extensions, in this directory and those below, in an order of their own.
+fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
