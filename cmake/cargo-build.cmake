@@ -1,0 +1,55 @@
+# Run by the build: makes one kind of the library with cargo and puts it at OUTPUT, with a depfile.
+# CARGO KIND VERSION SOURCE_DIR TARGET_DIR TRIPLE OUTPUT DEPFILE FLAGS [LINKER]
+cmake_minimum_required(VERSION 3.21)
+
+# Make's job server is not open to us, and cargo would complain about it.
+foreach(name MAKEFLAGS MFLAGS MAKELEVEL CARGO_MAKEFLAGS)
+  unset(ENV{${name}})
+endforeach()
+if(LINKER)
+  string(TOUPPER "${TRIPLE}" name)
+  string(REPLACE "-" "_" name "${name}")
+  set(ENV{CARGO_TARGET_${name}_LINKER} "${LINKER}")
+endif()
+
+get_filename_component(folder "${OUTPUT}" DIRECTORY)
+file(MAKE_DIRECTORY "${folder}" "${TARGET_DIR}")
+
+# Both kinds leave their depfile under one name, and build trees may share the folder: one at a time.
+file(LOCK "${TARGET_DIR}" DIRECTORY GUARD PROCESS)
+
+if(KIND STREQUAL "cdylib")
+  string(REGEX REPLACE "\\..*" "" major "${VERSION}")
+  set(made "libcr.so")
+  # Cargo sets no SONAME.
+  set(rustc_flags -- -C "link-arg=-Wl,-soname,libcr.so.${major}")
+else()
+  set(made "libcr.a")
+endif()
+
+# One kind in each build: with several, cargo leaves link-time optimisation out.
+execute_process(
+    COMMAND "${CARGO}" rustc --release --locked --lib --features capi --crate-type "${KIND}"
+            --target "${TRIPLE}" --target-dir "${TARGET_DIR}" ${FLAGS} ${rustc_flags}
+    WORKING_DIRECTORY "${SOURCE_DIR}"
+    RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "cr: cargo could not build ${made} (${status}); its messages are above.")
+endif()
+
+# Renamed into place: a program that is running may have the old file mapped.
+set(made_dir "${TARGET_DIR}/${TRIPLE}/release")
+file(COPY_FILE "${made_dir}/${made}" "${OUTPUT}.new")
+file(RENAME "${OUTPUT}.new" "${OUTPUT}")
+file(TOUCH "${OUTPUT}")
+if(KIND STREQUAL "cdylib")
+  get_filename_component(name "${OUTPUT}" NAME)
+  file(CREATE_LINK "${name}" "${folder}/libcr.so.${major}" SYMBOLIC)
+  file(CREATE_LINK "libcr.so.${major}" "${folder}/libcr.so" SYMBOLIC)
+endif()
+
+# Cargo's list of sources, with our file in front of the colon.
+file(READ "${made_dir}/libcr.d" sources)
+string(REGEX REPLACE "^[^\n]*\\.(a|so): ?" "" sources "${sources}")
+string(REPLACE " " "\\ " escaped "${OUTPUT}")
+file(WRITE "${DEPFILE}" "${escaped}: ${sources}")
