@@ -101,6 +101,10 @@ fn build_all(suite: &Suite) {
     let link = |name: &str, objects: &[PathBuf], library: Option<&Path>| {
         let mut command = compiler(true);
         command.arg("-o").arg(suite.directory.join(name)).args(objects).args(&common).args(library);
+        if let Some(place) = library.and_then(Path::parent) {
+            // Where the shared library is found again, under its SONAME if it has one.
+            command.arg(format!("-Wl,-rpath,{}", place.display()));
+        }
         expect_success(command.args(SYSTEM_LIBRARIES));
     };
     link("host", &of_host, Some(&suite.static_library));
