@@ -17,11 +17,12 @@ mod header {
 
     /// The enums. A field or argument of such a type may hold other numbers, so in Rust it is an integer
     /// `<name>_value`; in C it has the enum's own type, as in the original.
-    const ENUMS: [&str; 4] = ["cr_mode", "cr_op", "cr_failure", "cr_log_level"];
+    const ENUMS: [&str; 6] = ["cr_mode", "cr_op", "cr_failure", "cr_log_level", "cr_event_type", "cr_answer"];
     /// What guests need. Everything else is for hosts.
     const GUEST_TYPES: [&str; 5] = ["cr_mode", "cr_op", "cr_failure", "cr_plugin", "cr_plugin_main_func"];
     /// What hosts need besides.
-    const HOST_TYPES: [&str; 2] = ["cr_log_level", "cr_options"];
+    const HOST_TYPES: [&str; 7] =
+        ["cr_log_level", "cr_option_flag", "cr_event_type", "cr_answer", "cr_event", "cr_options", "cr_guest_func"];
     /// The original's internals, which C++ sees in a form of its own.
     const INTERNAL: [&str; 1] = ["cr_internal"];
     /// The functions that the original has: in C++ they take references.
@@ -52,12 +53,13 @@ mod header {
         )?;
         let abi = root.join("src/abi.rs");
         let guest = generate(&abi, &GUEST_TYPES, &[])?;
-        let host = generate(&abi, &HOST_TYPES, &GUEST_TYPES)?;
+        let host = generate(&abi, &HOST_TYPES, &GUEST_TYPES)?.replace("(cr_plugin *", "(struct cr_plugin *");
         let internal = generate(&abi, &INTERNAL, &[])?;
         // Alone, capi.rs does not tell cbindgen that these are structs.
         let functions = generate(&capi, &[], &[])?
             .replace("cr_plugin *", "struct cr_plugin *")
-            .replace("cr_options *", "struct cr_options *");
+            .replace("cr_options *", "struct cr_options *")
+            .replace("cr_symbol *", "struct cr_symbol *");
 
         // In C++: new functions as they are, the original's as references; in C: all of them.
         let (mut both, mut c, mut cpp) = (Vec::new(), Vec::new(), Vec::new());

@@ -413,7 +413,7 @@ scenarios! {
 }
 
 scenarios! {
-    /// Issue 2, bad input: paths.
+    /// Paths that are no paths, and paths that are too much.
     paths, "host":
     paths_that_are_not_utf8
     paths_with_spaces_and_other_characters
@@ -433,7 +433,50 @@ scenarios! {
 }
 
 scenarios! {
-    /// Issue 2, must show: everything stays flat.
+    /// Events, in every flow of the life cycle, and their answers.
+    events, "host":
+    events_of_the_first_load
+    events_of_a_reload
+    events_without_state_tell_of_none
+    events_of_a_crash_in_each_operation
+    events_of_a_crash_in_close
+    events_of_user_failures
+    events_of_a_refused_file_are_told_once
+    events_tell_of_an_image_that_stays_mapped
+    events_a_deferred_change_is_asked_again
+    events_a_skipped_file_is_never_loaded
+    events_retry_after_a_crash_loads_the_file_again_with_the_backup
+    events_retry_that_crashes_again_may_still_roll_back
+    events_stop_after_a_crash_waits_for_the_file_to_change
+    events_recover_forward_loads_the_new_version_after_a_crash_in_unload
+    events_the_function_may_close_the_plugin
+    events_an_update_in_the_function_is_only_a_step
+    events_of_options_of_an_older_and_a_newer_header
+    events_through_the_macro
+}
+
+scenarios! {
+    /// Symbols, guarded calls, and what a host controls.
+    calls, "host":
+    symbols_of_the_version_that_is_loaded
+    symbols_handles_follow_reloads_and_rollbacks
+    calls_return_the_value_of_the_function
+    calls_that_crash_are_failures_of_the_plugin
+    calls_from_another_thread_that_has_the_plugin_to_itself
+    calls_from_inside_the_guest_of_the_same_plugin
+    calls_nested_three_deep_across_two_plugins
+    calls_that_close_the_plugin_close_it_when_they_return
+    control_without_the_guard_a_crash_is_a_crash
+    control_without_the_guard_inside_a_guarded_plugin
+    control_without_the_guard_no_handler_is_installed
+    control_kept_generations_leave_literals_readable
+    control_a_requested_reload_needs_no_change
+    control_a_reload_inside_the_guest_is_done_by_the_next_update
+    control_no_reload_while_a_build_is_under_way
+}
+
+scenarios! {
+    /// After a thousand reloads and crashes everything is as flat as before.
     soak, "host":
     soak_thousand_reloads
     soak_thousand_crashes_with_rollback
@@ -508,6 +551,8 @@ fn every_scenario_of_the_hosts_is_a_test() {
         r18::NAMES,
         r20::NAMES,
         paths::NAMES,
+        events::NAMES,
+        calls::NAMES,
         soak::NAMES,
     ]);
     assert_eq!(listed("host"), of_host);
@@ -521,17 +566,23 @@ fn r16_shared_library_exports_the_c_functions_and_nothing_else() {
     let mut exported = support::names(&["-D", "--defined-only"], &support::suite().shared_library);
     exported.sort();
     let functions = [
+        "cr_plugin_call",
         "cr_plugin_changed",
         "cr_plugin_close",
         "cr_plugin_error",
+        "cr_plugin_get_symbol",
         "cr_plugin_load",
         "cr_plugin_open",
         "cr_plugin_open_with",
         "cr_plugin_reload",
+        "cr_plugin_request_reload",
         "cr_plugin_rollback",
+        "cr_plugin_symbol",
         "cr_plugin_unload",
         "cr_plugin_update",
         "cr_set_temporary_path",
+        "cr_symbol_free",
+        "cr_symbol_get",
         "cr_version_string",
     ];
     assert_eq!(exported, functions);

@@ -50,6 +50,9 @@
  *                        messages, with the arguments of printf: nothing; with CR_DEBUG, to stdout and stderr
  *     CR_TRACE           stands, without a semicolon, in a function with the name of that which is entered (in C
  *                        with a `_` at its end): nothing; with CR_DEBUG, __func__ goes to stdout
+ *     CR_HOST_EVENT_CALLBACK(ctx, action)
+ *                        called with each event: the plugin (in C a pointer) and its enum cr_event_type. For answers
+ *                        and texts use cr_options.on_event
  *     CR_SHARED          Windows: the library is used as a DLL
  *
  * This file is generated: types, functions and their descriptions come from src/abi.rs and src/capi.rs, the rest from
@@ -257,6 +260,82 @@ enum cr_log_level {
     CR_LOG_LEVEL_TRACE = 2
 };
 
+/** Flags of `cr_options.flags`, to be combined with `|`. */
+enum cr_option_flag {
+    /** Guest code is not guarded: a crash goes straight to the debugger, the core dump or the host's own handler. */
+    CR_NO_GUARD = 1,
+    /**
+     * After a crash in `CR_UNLOAD` the next update loads the new version, with the state of the last good unload,
+     * instead of going back to the version before.
+     */
+    CR_RECOVER_FORWARD = 2
+};
+
+/** What has happened, or is about to; see `cr_options.on_event`. */
+enum cr_event_type {
+    /**
+     * The guest's file has changed; `version` is the number it will get. It may be answered with `CR_DEFER` or
+     * `CR_SKIP`. The first load is not a change.
+     */
+    CR_EVENT_CHANGED = 0,
+    /** The file cannot be used; `text` says why. It is told once for each state of the file. */
+    CR_EVENT_REJECTED = 1,
+    /** The version in memory is about to go, because it is replaced, rolled back or closed. */
+    CR_EVENT_BEFORE_UNLOAD = 2,
+    /** It has gone. */
+    CR_EVENT_AFTER_UNLOAD = 3,
+    /** The state of the last good unload has been put into the version that was just loaded, before its `CR_LOAD`. */
+    CR_EVENT_STATE_CARRIED = 4,
+    /** A version has been loaded, and its `CR_LOAD` has come to a good end. */
+    CR_EVENT_LOADED = 5,
+    /** The guest has crashed; `version` is the one that did. It may be answered with `CR_RETRY` or `CR_STOP`. */
+    CR_EVENT_CRASH = 6,
+    /** A version is loaded again after a failure. */
+    CR_EVENT_ROLLBACK = 7,
+    /** The guest has returned a negative value. */
+    CR_EVENT_USER_FAILURE = 8,
+    /** The image of a version is still mapped after its unload: something else holds it. */
+    CR_EVENT_STILL_MAPPED = 9,
+    /** The plugin is closed. It is the last event. */
+    CR_EVENT_CLOSED = 10
+};
+
+/** What the host wants in answer to an event. An answer that the event does not know is `CR_GO_ON`. */
+enum cr_answer {
+    /** What cr does by itself. After a crash: roll back. */
+    CR_GO_ON = 0,
+    /** Not now: the running version goes on, and the next update asks again. */
+    CR_DEFER = 1,
+    /** Not this file: it counts as tried. */
+    CR_SKIP = 2,
+    /** After a crash: load the guest's file again, as a new version, with the state of the last good unload. */
+    CR_RETRY = 3,
+    /** After a crash: load nothing until the file changes. Every update returns -2 until then. */
+    CR_STOP = 4
+};
+
+/** One event. It belongs to the library and is valid during the call. */
+struct cr_event {
+    /** `sizeof(struct cr_event)` in this library; a later one may add fields. */
+    size_t size;
+    /** What it is. */
+    enum cr_event_type kind;
+    /** The version that it is about. */
+    unsigned int version;
+    /** What went wrong, or `CR_NONE`. */
+    enum cr_failure failure;
+    /** The event in words; never NULL. */
+    const char *text;
+};
+
+/**
+ * Called with each event of a plugin, on the thread that uses it.
+ *
+ * It may use the plugin: an update then makes only a step, a reload is left to the next update, a rollback does
+ * nothing, and a close is done when the call of the library that the event comes from is over.
+ */
+typedef enum cr_answer (*cr_event_func)(struct cr_plugin *ctx, const struct cr_event *event, void *event_data);
+
 /**
  * How a plugin is opened, see `cr_plugin_open_with`.
  *
@@ -292,11 +371,31 @@ struct cr_options {
     void *(*realloc_func)(void *ptr, size_t size);
     /** Frees what the other two returned. */
     void (*free_func)(void *ptr);
+    /** Any of `enum cr_option_flag`, or 0. */
+    unsigned int flags;
+    /**
+     * So many images stay mapped after their unload, so that pointers into them and threads of theirs stay valid.
+     * Their destructors have run. 0: none.
+     */
+    unsigned int keep_generations;
+    /**
+     * While a file of this name exists, no reload happens; a build makes it at its start and removes it at its
+     * end. A name without a directory is looked for beside the guest. NULL: the guest's name and `.building`; "":
+     * none.
+     */
+    const char *build_lock;
+    /** Called with each event, or NULL. */
+    cr_event_func on_event;
+    /** Passed to `on_event` as it is. */
+    void *event_data;
 };
+
+/** A function of the guest that `cr_plugin_call` calls. */
+typedef void *(*cr_guest_func)(void *arg);
 
 /** What a `struct cr_options` begins as: `CR_UNSAFE`, and the defaults of everything else. */
 #define CR_OPTIONS_INIT                                                                                                \
-    { sizeof(struct cr_options), CR_UNSAFE, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    { sizeof(struct cr_options), CR_UNSAFE, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL }
 
 /* ---- Functions ---- */
 
@@ -309,6 +408,9 @@ struct cr_options {
 #if defined(__cplusplus)
 extern "C" {
 #endif
+
+/** A handle of a symbol of the guest, see cr_plugin_get_symbol. */
+struct cr_symbol;
 
 /**
  * Opens a plugin with options; NULL stands for the defaults. Otherwise as `cr_plugin_open`.
@@ -342,6 +444,62 @@ CR_API const char *cr_version_string(void);
  * Requires: as for `cr_plugin_update`; `path` is NULL or a string, which is copied.
  */
 CR_API void cr_set_temporary_path(struct cr_plugin *ctx, const char *path);
+
+/**
+ * Reloads the guest's file at the next update, whether it has changed or not, and whether that update checks or not.
+ *
+ * It does nothing when the plugin is not open. The answers to `CR_EVENT_CHANGED` and the build lock hold for it, too.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API void cr_plugin_request_reload(struct cr_plugin *ctx);
+
+/**
+ * The address of an exported symbol in the version that is loaded now; NULL if there is none, or no such symbol.
+ *
+ * It is valid until the version is unloaded.
+ *
+ * Requires: as for `cr_plugin_update`; `name` is NULL or a string.
+ */
+CR_API void *cr_plugin_symbol(struct cr_plugin *ctx, const char *name);
+
+/**
+ * A handle of an exported symbol that follows it through reloads and rollbacks. The symbol need not exist yet.
+ *
+ * Returns NULL if the plugin is not open or `name` is NULL. The handle is the caller's, who frees it with
+ * `cr_symbol_free`, before or after the plugin is closed. It belongs to the plugin's thread.
+ *
+ * Requires: as for `cr_plugin_update`; `name` is NULL or a string, which is copied.
+ */
+CR_API struct cr_symbol *cr_plugin_get_symbol(struct cr_plugin *ctx, const char *name);
+
+/**
+ * The symbol's address in the version that is loaded now; NULL while there is none, and for NULL.
+ *
+ * Requires: `symbol` is NULL or a handle that is not freed.
+ */
+CR_API void *cr_symbol_get(const struct cr_symbol *symbol);
+
+/**
+ * Frees a handle; NULL is ignored.
+ *
+ * Requires: `symbol` is NULL or a handle that is not freed, and is not used again.
+ */
+CR_API void cr_symbol_free(struct cr_symbol *symbol);
+
+/**
+ * Calls a function of the guest under the guard, from anywhere: the host's loop, another thread that has the
+ * plugin to itself, or the guest of this or another plugin.
+ *
+ * Returns true if it returned; `*result` is its value then, unless `result` is NULL. False, and `*result` is left
+ * alone, if it crashed: that is a failure of the plugin like a crash in `CR_STEP`, and the next update rolls back.
+ * False, too, if there is no version in good order: the plugin is not open, nothing is loaded, or a failure waits
+ * for the next update; or if `function` is NULL.
+ *
+ * Requires: as for `cr_plugin_update`; `function` is NULL or a function of the version that is loaded, and may be
+ * called with `arg`.
+ */
+CR_API bool cr_plugin_call(struct cr_plugin *ctx, cr_guest_func function, void *arg, void **result);
 
 #if !defined(__cplusplus)
 
@@ -397,6 +555,8 @@ CR_API bool cr_plugin_changed(struct cr_plugin *ctx);
 
 /**
  * Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
+ *
+ * From inside the guest or an event, the next update does it.
  *
  * Requires: as for `cr_plugin_update`.
  */
@@ -604,6 +764,24 @@ static inline void cr_host_free_(void *ptr) { CR_FREE(ptr); }
 
 #endif /* CR_HOST_ALLOCATES_ */
 
+#if defined(CR_HOST_EVENT_CALLBACK)
+
+static inline enum cr_answer cr_host_event_(struct cr_plugin *plugin, const struct cr_event *event, void *event_data) {
+#if defined(__cplusplus)
+    cr_plugin &ctx = *plugin;
+#else
+    struct cr_plugin *const ctx = plugin;
+#endif
+    const enum cr_event_type action = event->kind;
+    (void)event_data;
+    (void)ctx;
+    (void)action;
+    CR_HOST_EVENT_CALLBACK(ctx, action);
+    return CR_GO_ON;
+}
+
+#endif /* CR_HOST_EVENT_CALLBACK */
+
 static inline struct cr_options cr_host_options_(void) {
     struct cr_options options = CR_OPTIONS_INIT;
     options.mode = CR_OP_MODE;
@@ -615,6 +793,9 @@ static inline struct cr_options cr_host_options_(void) {
     options.malloc_func = cr_host_malloc_;
     options.realloc_func = cr_host_realloc_;
     options.free_func = cr_host_free_;
+#endif
+#if defined(CR_HOST_EVENT_CALLBACK)
+    options.on_event = cr_host_event_;
 #endif
     return options;
 }
@@ -661,6 +842,22 @@ static inline bool cr_plugin_open_with(cr_plugin &ctx, const char *fullpath, con
 
 /** The last failure of this plugin in words. */
 static inline const char *cr_plugin_error(const cr_plugin &ctx) { return cr_plugin_error(&ctx); }
+
+/** Reloads the guest's file at the next update. */
+static inline void cr_plugin_request_reload(cr_plugin &ctx) { cr_plugin_request_reload(&ctx); }
+
+/** The address of an exported symbol in the version that is loaded now. */
+static inline void *cr_plugin_symbol(cr_plugin &ctx, const char *name) { return cr_plugin_symbol(&ctx, name); }
+
+/** A handle of an exported symbol that follows it through reloads. */
+static inline cr_symbol *cr_plugin_get_symbol(cr_plugin &ctx, const char *name) {
+    return cr_plugin_get_symbol(&ctx, name);
+}
+
+/** Calls a function of the guest under the guard. */
+static inline bool cr_plugin_call(cr_plugin &ctx, cr_guest_func function, void *arg, void **result = nullptr) {
+    return cr_plugin_call(&ctx, function, arg, result);
+}
 
 /** Puts the numbered copies of the guest into another existing directory. */
 static inline void cr_set_temporary_path(cr_plugin &ctx, const std::string &path) {

@@ -87,6 +87,62 @@ pub enum cr_log_level {
     CR_LOG_LEVEL_TRACE = 2,
 }
 
+/// Flags of `cr_options.flags`, to be combined with `|`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_option_flag {
+    /// Guest code is not guarded: a crash goes straight to the debugger, the core dump or the host's own handler.
+    CR_NO_GUARD = 1,
+    /// After a crash in `CR_UNLOAD` the next update loads the new version, with the state of the last good unload,
+    /// instead of going back to the version before.
+    CR_RECOVER_FORWARD = 2,
+}
+
+/// What has happened, or is about to; see `cr_options.on_event`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_event_type {
+    /// The guest's file has changed; `version` is the number it will get. It may be answered with `CR_DEFER` or
+    /// `CR_SKIP`. The first load is not a change.
+    CR_EVENT_CHANGED = 0,
+    /// The file cannot be used; `text` says why. It is told once for each state of the file.
+    CR_EVENT_REJECTED = 1,
+    /// The version in memory is about to go, because it is replaced, rolled back or closed.
+    CR_EVENT_BEFORE_UNLOAD = 2,
+    /// It has gone.
+    CR_EVENT_AFTER_UNLOAD = 3,
+    /// The state of the last good unload has been put into the version that was just loaded, before its `CR_LOAD`.
+    CR_EVENT_STATE_CARRIED = 4,
+    /// A version has been loaded, and its `CR_LOAD` has come to a good end.
+    CR_EVENT_LOADED = 5,
+    /// The guest has crashed; `version` is the one that did. It may be answered with `CR_RETRY` or `CR_STOP`.
+    CR_EVENT_CRASH = 6,
+    /// A version is loaded again after a failure.
+    CR_EVENT_ROLLBACK = 7,
+    /// The guest has returned a negative value.
+    CR_EVENT_USER_FAILURE = 8,
+    /// The image of a version is still mapped after its unload: something else holds it.
+    CR_EVENT_STILL_MAPPED = 9,
+    /// The plugin is closed. It is the last event.
+    CR_EVENT_CLOSED = 10,
+}
+
+/// What the host wants in answer to an event. An answer that the event does not know is `CR_GO_ON`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_answer {
+    /// What cr does by itself. After a crash: roll back.
+    CR_GO_ON = 0,
+    /// Not now: the running version goes on, and the next update asks again.
+    CR_DEFER = 1,
+    /// Not this file: it counts as tried.
+    CR_SKIP = 2,
+    /// After a crash: load the guest's file again, as a new version, with the state of the last good unload.
+    CR_RETRY = 3,
+    /// After a crash: load nothing until the file changes. Every update returns -2 until then.
+    CR_STOP = 4,
+}
+
 /// A value of `enum cr_mode` as C code passes it: any number.
 pub type cr_mode_value = c_uint;
 /// A value of `enum cr_op` as C code passes it: any number.
@@ -95,6 +151,10 @@ pub type cr_op_value = c_uint;
 pub type cr_failure_value = c_uint;
 /// A value of `enum cr_log_level` as it is handed to C code.
 pub type cr_log_level_value = c_uint;
+/// A value of `enum cr_event_type` as it is handed to C code.
+pub type cr_event_type_value = c_uint;
+/// A value of `enum cr_answer` as C code returns it: any number.
+pub type cr_answer_value = c_uint;
 
 /// A plugin: one guest, in the hands of one host.
 ///
@@ -124,6 +184,37 @@ pub struct cr_plugin {
 /// a crash inside ends the call, not the host.
 pub type cr_plugin_main_func =
     Option<unsafe extern "C-unwind" fn(ctx: *mut cr_plugin, operation: cr_op_value) -> c_int>;
+
+/// One event. It belongs to the library and is valid during the call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_event {
+    /// `sizeof(struct cr_event)` in this library; a later one may add fields.
+    pub size: usize,
+    /// What it is.
+    pub kind: cr_event_type_value,
+    /// The version that it is about.
+    pub version: c_uint,
+    /// What went wrong, or `CR_NONE`.
+    pub failure: cr_failure_value,
+    /// The event in words; never NULL.
+    pub text: *const c_char,
+}
+
+/// Called with each event of a plugin, on the thread that uses it.
+///
+/// It may use the plugin: an update then makes only a step, a reload is left to the next update, a rollback does
+/// nothing, and a close is done when the call of the library that the event comes from is over.
+pub type cr_event_func = Option<
+    unsafe extern "C-unwind" fn(
+        ctx: *mut cr_plugin,
+        event: *const cr_event,
+        event_data: *mut c_void,
+    ) -> cr_answer_value,
+>;
+
+/// A function of the guest that `cr_plugin_call` calls.
+pub type cr_guest_func = Option<unsafe extern "C-unwind" fn(arg: *mut c_void) -> *mut c_void>;
 
 /// How a plugin is opened, see `cr_plugin_open_with`.
 ///
@@ -155,6 +246,19 @@ pub struct cr_options {
     pub realloc_func: Option<unsafe extern "C-unwind" fn(ptr: *mut c_void, size: usize) -> *mut c_void>,
     /// Frees what the other two returned.
     pub free_func: Option<unsafe extern "C-unwind" fn(ptr: *mut c_void)>,
+    /// Any of `enum cr_option_flag`, or 0.
+    pub flags: c_uint,
+    /// So many images stay mapped after their unload, so that pointers into them and threads of theirs stay valid.
+    /// Their destructors have run. 0: none.
+    pub keep_generations: c_uint,
+    /// While a file of this name exists, no reload happens; a build makes it at its start and removes it at its
+    /// end. A name without a directory is looked for beside the guest. NULL: the guest's name and `.building`; "":
+    /// none.
+    pub build_lock: *const c_char,
+    /// Called with each event, or NULL.
+    pub on_event: cr_event_func,
+    /// Passed to `on_event` as it is.
+    pub event_data: *mut c_void,
 }
 
 /// What `cr_plugin.p` points to, as far as hosts may look: read only, valid while the plugin is open.
@@ -185,4 +289,6 @@ const _: () = {
     assert!(size_of::<cr_op>() == size_of::<cr_op_value>());
     assert!(size_of::<cr_failure>() == size_of::<cr_failure_value>());
     assert!(size_of::<cr_log_level>() == size_of::<cr_log_level_value>());
+    assert!(size_of::<cr_event_type>() == size_of::<cr_event_type_value>());
+    assert!(size_of::<cr_answer>() == size_of::<cr_answer_value>());
 };

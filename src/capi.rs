@@ -3,14 +3,15 @@
 //! All are `extern "C-unwind"`: a C++ exception that a guest lets out passes through to the host. With the
 //! feature `capi` they are exported under their C names.
 
-use crate::abi::{cr_failure, cr_op, cr_options, cr_plugin};
+use crate::abi::{cr_failure, cr_guest_func, cr_op, cr_options, cr_plugin};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Disarmed;
 use crate::options::{Options, text};
 use crate::plugin::{LOAD_FAILED, Plugin, c_text};
+use crate::symbol::cr_symbol;
 use core::cell::RefCell;
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
 use std::ffi::CString;
 
@@ -82,11 +83,9 @@ pub unsafe extern "C-unwind" fn cr_plugin_update(ctx: *mut cr_plugin, reloadChec
     };
     let disarmed = Disarmed::new();
     let result = plugin.update(context, reloadCheck);
-    if plugin.is_to_be_closed() {
-        drop(disarmed);
-        // SAFETY: as above; the guest's calls have all returned.
-        unsafe { cr_plugin_close(ctx) };
-    }
+    drop(disarmed);
+    // SAFETY: as above.
+    unsafe { close_if_asked(plugin, ctx) };
     result
 }
 
@@ -164,14 +163,19 @@ pub unsafe extern "C-unwind" fn cr_plugin_changed(ctx: *mut cr_plugin) -> bool {
 
 /// Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
 ///
+/// From inside the guest or an event, the next update does it.
+///
 /// # Safety
 /// As for `cr_plugin_update`.
 #[cfg_attr(feature = "capi", unsafe(no_mangle))]
 pub unsafe extern "C-unwind" fn cr_plugin_reload(ctx: *mut cr_plugin) {
     // SAFETY: the caller's promise.
     let Some((plugin, context)) = (unsafe { access(ctx) }) else { return };
-    let _disarmed = Disarmed::new();
+    let disarmed = Disarmed::new();
     plugin.reload(context);
+    drop(disarmed);
+    // SAFETY: as above.
+    unsafe { close_if_asked(plugin, ctx) };
 }
 
 /// Unloads the running version without a word to it and loads version `ctx->version` again with its backup state.
@@ -185,8 +189,12 @@ pub unsafe extern "C-unwind" fn cr_plugin_reload(ctx: *mut cr_plugin) {
 pub unsafe extern "C-unwind" fn cr_plugin_rollback(ctx: *mut cr_plugin) -> bool {
     // SAFETY: the caller's promise.
     let Some((plugin, context)) = (unsafe { access(ctx) }) else { return false };
-    let _disarmed = Disarmed::new();
-    plugin.rollback(context)
+    let disarmed = Disarmed::new();
+    let result = plugin.rollback(context);
+    drop(disarmed);
+    // SAFETY: as above.
+    unsafe { close_if_asked(plugin, ctx) };
+    result
 }
 
 /// Unloads the running version. Unless it is for a rollback, it is told so first (`CR_CLOSE` if `close`, else
@@ -203,9 +211,113 @@ pub unsafe extern "C-unwind" fn cr_plugin_unload(ctx: *mut cr_plugin, rollback: 
         // SAFETY: as above.
         return unsafe { not_open(ctx) };
     };
-    let _disarmed = Disarmed::new();
+    let disarmed = Disarmed::new();
     let operation = if close { cr_op::CR_CLOSE } else { cr_op::CR_UNLOAD };
-    plugin.unload_now(context, (!rollback).then_some(operation))
+    let result = plugin.unload_now(context, (!rollback).then_some(operation));
+    drop(disarmed);
+    // SAFETY: as above.
+    unsafe { close_if_asked(plugin, ctx) };
+    result
+}
+
+/// Reloads the guest's file at the next update, whether it has changed or not, and whether that update checks or not.
+///
+/// It does nothing when the plugin is not open. The answers to `CR_EVENT_CHANGED` and the build lock hold for it, too.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_request_reload(ctx: *mut cr_plugin) {
+    // SAFETY: the caller's promise.
+    if let Some(plugin) = unsafe { plugin(ctx) } {
+        plugin.request_reload();
+    }
+}
+
+/// The address of an exported symbol in the version that is loaded now; NULL if there is none, or no such symbol.
+///
+/// It is valid until the version is unloaded.
+///
+/// # Safety
+/// As for `cr_plugin_update`; `name` is NULL or a string.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_symbol(ctx: *mut cr_plugin, name: *const c_char) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    let Some(plugin) = (unsafe { plugin(ctx) }) else { return null_mut() };
+    // SAFETY: the caller promised NULL or a string.
+    unsafe { text(name) }.and_then(|name| plugin.symbol(name)).unwrap_or(null_mut())
+}
+
+/// A handle of an exported symbol that follows it through reloads and rollbacks. The symbol need not exist yet.
+///
+/// Returns NULL if the plugin is not open or `name` is NULL. The handle is the caller's, who frees it with
+/// `cr_symbol_free`, before or after the plugin is closed. It belongs to the plugin's thread.
+///
+/// # Safety
+/// As for `cr_plugin_update`; `name` is NULL or a string, which is copied.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_get_symbol(ctx: *mut cr_plugin, name: *const c_char) -> *mut cr_symbol {
+    // SAFETY: the caller's promise.
+    let Some(plugin) = (unsafe { plugin(ctx) }) else { return null_mut() };
+    // SAFETY: the caller promised NULL or a string.
+    let Some(name) = (unsafe { text(name) }) else { return null_mut() };
+    Box::into_raw(Box::new(plugin.get_symbol(name)))
+}
+
+/// The symbol's address in the version that is loaded now; NULL while there is none, and for NULL.
+///
+/// # Safety
+/// `symbol` is NULL or a handle that is not freed.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_symbol_get(symbol: *const cr_symbol) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { symbol.as_ref() }.map_or(null_mut(), |symbol| symbol.0.get())
+}
+
+/// Frees a handle; NULL is ignored.
+///
+/// # Safety
+/// `symbol` is NULL or a handle that is not freed, and is not used again.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_symbol_free(symbol: *mut cr_symbol) {
+    if !symbol.is_null() {
+        // SAFETY: it came from `Box::into_raw` in `cr_plugin_get_symbol`, and nobody else uses it.
+        drop(unsafe { Box::from_raw(symbol) });
+    }
+}
+
+/// Calls a function of the guest under the guard, from anywhere: the host's loop, another thread that has the
+/// plugin to itself, or the guest of this or another plugin.
+///
+/// Returns true if it returned; `*result` is its value then, unless `result` is NULL. False, and `*result` is left
+/// alone, if it crashed: that is a failure of the plugin like a crash in `CR_STEP`, and the next update rolls back.
+/// False, too, if there is no version in good order: the plugin is not open, nothing is loaded, or a failure waits
+/// for the next update; or if `function` is NULL.
+///
+/// # Safety
+/// As for `cr_plugin_update`; `function` is NULL or a function of the version that is loaded, and may be
+/// called with `arg`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_call(
+    ctx: *mut cr_plugin,
+    function: cr_guest_func,
+    arg: *mut c_void,
+    result: *mut *mut c_void,
+) -> bool {
+    // SAFETY: the caller's promise.
+    let Some((plugin, context)) = (unsafe { access(ctx) }) else { return false };
+    let Some(function) = function else { return false };
+    let disarmed = Disarmed::new();
+    let value = plugin.call_other(context, function, arg);
+    drop(disarmed);
+    // SAFETY: as above.
+    unsafe { close_if_asked(plugin, ctx) };
+    let Some(value) = value else { return false };
+    // SAFETY: NULL or the caller's variable.
+    if let Some(result) = unsafe { result.as_mut() } {
+        *result = value;
+    }
+    true
 }
 
 thread_local! {
@@ -264,6 +376,18 @@ unsafe fn access<'a>(ctx: *mut cr_plugin) -> Option<(&'a Plugin, Context)> {
     let plugin = unsafe { plugin(ctx) }?;
     // SAFETY: not NULL, and the caller's promise.
     Some((plugin, unsafe { Context::new(ctx) }))
+}
+
+/// Closes the plugin if its guest or its event function has asked for it, and all of their calls have returned.
+///
+/// # Safety
+/// As [`plugin`]; it is not used afterwards.
+#[inline]
+unsafe fn close_if_asked(plugin: &Plugin, ctx: *mut cr_plugin) {
+    if plugin.is_to_be_closed() {
+        // SAFETY: the caller's promise.
+        unsafe { cr_plugin_close(ctx) };
+    }
 }
 
 /// The answer for a plugin that is not open.

@@ -100,6 +100,11 @@ impl Plugin {
             malloc_func: None,
             realloc_func: None,
             free_func: None,
+            flags: 0,
+            keep_generations: 0,
+            build_lock: core::ptr::null(),
+            on_event: None,
+            event_data: core::ptr::null_mut(),
         };
         let path = crate::sys::c_path(path.as_ref());
         let mut context = Box::new(cr_plugin {

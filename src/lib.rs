@@ -14,6 +14,7 @@ mod candidate;
 pub mod capi;
 mod context;
 mod error;
+mod event;
 mod guard;
 pub mod guest;
 pub mod host;
@@ -22,8 +23,10 @@ mod loaded;
 mod options;
 mod plugin;
 mod state;
+mod symbol;
 mod sys;
 mod versions;
 mod watch;
 
 pub use error::Error;
+pub use symbol::cr_symbol;

@@ -17,7 +17,10 @@ const CRASHING_OBJECTS: usize = 64;
 
 /// The guest's entry point, in the form that the guard calls.
 #[derive(Clone, Copy)]
-pub(crate) struct Entry(Function);
+pub(crate) struct Entry {
+    function: Function,
+    guarded: bool,
+}
 
 impl Entry {
     /// Calls the guest.
@@ -27,8 +30,43 @@ impl Entry {
     #[inline]
     pub(crate) unsafe fn call(self, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
         // SAFETY: the caller's promise; the entry point takes the plugin and the operation, and ignores the third.
-        unsafe { guard::call(self.0, ctx.cast(), operation as usize, null_mut()) }
+        let result = unsafe { run(self.guarded, self.function, ctx.cast(), operation as usize, null_mut()) };
+        // The entry point returns an int: the lower half of the word.
+        result.map(|value| value as c_int)
     }
+
+    /// Calls any other function of the guest.
+    ///
+    /// # Safety
+    /// It is a function of the version that is loaded, and may be called with this argument.
+    #[inline]
+    pub(crate) unsafe fn call_other(
+        self,
+        function: unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void,
+    ) -> Result<*mut c_void, Fault> {
+        // SAFETY: as for the entry point: on all supported systems a function may be called with more arguments than
+        // it takes, and a pointer is returned as a word is.
+        let function =
+            unsafe { transmute::<unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void, Function>(function) };
+        // SAFETY: the caller's promise.
+        let result = unsafe { run(self.guarded, function, argument, 0, null_mut()) };
+        result.map(|value| value as *mut c_void)
+    }
+}
+
+/// Calls a function of the guest, guarded or not.
+///
+/// # Safety
+/// As [`guard::call`].
+#[inline]
+unsafe fn run(guarded: bool, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
+    if guarded {
+        // SAFETY: the caller's promise.
+        return unsafe { guard::call(function, a, b, c) };
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { function(a, b, c) })
 }
 
 /// A version in memory. Dropped, it is destructed and unloaded.
@@ -44,20 +82,26 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Maps a version. None of its code has run when it returns.
-    pub(crate) fn open(number: u32, path: &Path, image: &Rc<Image>, entry: &CStr) -> Result<Loaded, Error> {
+    pub(crate) fn open(
+        number: u32,
+        path: &Path,
+        image: &Rc<Image>,
+        entry: &CStr,
+        guarded: bool,
+    ) -> Result<Loaded, Error> {
         let library = Library::open(path)?;
         let Some(address) = library.symbol(entry) else {
             return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
         };
         // SAFETY: the contract with guests: what is exported under this name is a function of this type. On all
         // supported systems a function may be called with more arguments than it takes.
-        let entry = Entry(unsafe { transmute::<*mut c_void, Function>(address) });
+        let function = unsafe { transmute::<*mut c_void, Function>(address) };
         Ok(Loaded {
             number,
             library: Some(library),
             image: Rc::clone(image),
             path: path.to_owned(),
-            entry,
+            entry: Entry { function, guarded },
             constructed: false,
         })
     }
@@ -98,13 +142,18 @@ impl Loaded {
         Ok(())
     }
 
-    /// Runs the destructors and gives the image back to the dynamic loader.
+    /// The address of an exported symbol.
+    pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
+        self.library.as_ref()?.symbol(name)
+    }
+
+    /// Runs the destructors and gives the image back to the dynamic loader, or to the caller if it is to stay.
     ///
     /// A destructor that faults does not keep the others from running; the first fault is returned.
-    pub(crate) fn close(mut self) -> Closed {
+    pub(crate) fn close(mut self, stay: bool) -> Closed {
         let fault = self.destruct();
-        self.library = None;
-        Closed { fault, mapped: Library::is_mapped(&self.path) }
+        let image = self.library.take().filter(|_| stay);
+        Closed { fault, mapped: Library::is_mapped(&self.path), image }
     }
 
     fn destruct(&mut self) -> Option<Fault> {
@@ -168,7 +217,7 @@ impl Loaded {
         let function = unsafe { transmute::<usize, Function>(address) };
         let argc = argc.unsigned_abs() as usize as *mut c_void;
         // SAFETY: the image is loaded and relocated, and this is when these functions are due.
-        unsafe { guard::call(function, argc, argv.addr(), environment) }.map(|_| ())
+        unsafe { run(self.entry.guarded, function, argc, argv.addr(), environment) }.map(|_| ())
     }
 }
 
@@ -183,6 +232,8 @@ impl Drop for Loaded {
 pub(crate) struct Closed {
     /// A destructor faulted.
     pub(crate) fault: Option<Fault>,
-    /// The image is still mapped: something else holds it.
+    /// The image is still mapped.
     pub(crate) mapped: bool,
+    /// What keeps it mapped, if it was to stay; otherwise something else does.
+    pub(crate) image: Option<Library>,
 }

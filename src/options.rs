@@ -1,7 +1,8 @@
 //! How a plugin is opened: `struct cr_options`, checked and copied.
 
-use crate::abi::{cr_log_level, cr_mode, cr_options};
+use crate::abi::{cr_log_level, cr_mode, cr_option_flag, cr_options};
 use crate::error::Error;
+use crate::event::Listener;
 use crate::state::Allocator;
 use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
@@ -32,6 +33,21 @@ pub(crate) struct Options {
     pub(crate) temporary_path: Option<PathBuf>,
     pub(crate) log: Option<Log>,
     pub(crate) allocator: Allocator,
+    /// Is guest code guarded?
+    pub(crate) guarded: bool,
+    /// After a crash in `CR_UNLOAD`: on to the new version?
+    pub(crate) recover_forward: bool,
+    pub(crate) keep_generations: usize,
+    pub(crate) build_lock: BuildLock,
+    pub(crate) listener: Option<Listener>,
+}
+
+/// The file that puts reloads off while it exists.
+pub(crate) enum BuildLock {
+    /// The guest's name and `.building`.
+    Default,
+    None,
+    Named(PathBuf),
 }
 
 impl Default for Options {
@@ -42,6 +58,11 @@ impl Default for Options {
             temporary_path: None,
             log: None,
             allocator: Allocator::default(),
+            guarded: true,
+            recover_forward: false,
+            keep_generations: 0,
+            build_lock: BuildLock::Default,
+            listener: None,
         }
     }
 }
@@ -71,6 +92,11 @@ impl Options {
             malloc_func: None,
             realloc_func: None,
             free_func: None,
+            flags: 0,
+            keep_generations: 0,
+            build_lock: core::ptr::null(),
+            on_event: None,
+            event_data: core::ptr::null_mut(),
         };
         let known = size.min(size_of::<cr_options>());
         // SAFETY: both sides have `known` bytes, and they are different objects. A caller with an older header
@@ -93,6 +119,16 @@ impl Options {
         if let (Some(malloc), Some(realloc), Some(free)) = (raw.malloc_func, raw.realloc_func, raw.free_func) {
             result.allocator = Allocator { malloc, realloc, free };
         }
+        result.guarded = raw.flags & cr_option_flag::CR_NO_GUARD as u32 == 0;
+        result.recover_forward = raw.flags & cr_option_flag::CR_RECOVER_FORWARD as u32 != 0;
+        result.keep_generations = raw.keep_generations as usize;
+        // SAFETY: as above.
+        result.build_lock = match unsafe { text(raw.build_lock) } {
+            None => BuildLock::Default,
+            Some(name) if name.is_empty() => BuildLock::None,
+            Some(name) => BuildLock::Named(sys::os_str(name).into()),
+        };
+        result.listener = raw.on_event.map(|function| Listener { function, data: raw.event_data });
         Ok(result)
     }
 }
@@ -110,6 +146,22 @@ fn mode(value: u32) -> Option<cr_mode> {
 pub(crate) unsafe fn text<'a>(text: *const c_char) -> Option<&'a CStr> {
     // SAFETY: not NULL, and the caller promised a string.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })
+}
+
+impl BuildLock {
+    /// Its path, for the guest at `guest`.
+    pub(crate) fn path(self, guest: &Path) -> Option<PathBuf> {
+        match self {
+            BuildLock::None => None,
+            BuildLock::Default => {
+                let mut path = guest.as_os_str().to_owned();
+                path.push(".building");
+                Some(path.into())
+            }
+            BuildLock::Named(name) if name.components().count() == 1 => Some(guest.with_file_name(name)),
+            BuildLock::Named(path) => Some(absolute(&path)),
+        }
+    }
 }
 
 /// A directory for copies, absolute, so that a later `chdir` does not move it; "" is none.

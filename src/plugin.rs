@@ -4,21 +4,24 @@
 //! host and guest may write them, and the host may move the struct. What the library knows beyond them is in
 //! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
 
-use crate::abi::{cr_failure, cr_internal, cr_log_level, cr_mode, cr_op};
+use crate::abi::{cr_answer, cr_event_type, cr_failure, cr_internal, cr_log_level, cr_mode, cr_op};
 use crate::candidate::{Candidate, Rejection};
 use crate::context::Context;
 use crate::error::Error;
+use crate::event::{Event, Listener};
 use crate::guard::Fault;
 use crate::image::Image;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::Snapshot;
-use crate::sys::{self, FileId, FileKind, fault};
+use crate::symbol::{Symbols, cr_symbol};
+use crate::sys::{self, FileId, FileKind, Library, fault};
 use crate::versions::Versions;
 use crate::watch::{Seen, Watch};
 use core::cell::{Cell, RefCell};
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -29,7 +32,9 @@ const STEP_FAILED: c_int = -1;
 pub(crate) const LOAD_FAILED: c_int = -2;
 
 const NONE: u32 = cr_failure::CR_NONE as u32;
-const USER: u32 = cr_failure::CR_USER as u32;
+
+/// Any function of the guest but the entry point.
+pub(crate) type GuestFunction = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
 /// What `cr_plugin.p` points to.
 #[repr(C)]
@@ -58,7 +63,19 @@ pub(crate) struct Plugin {
     inside: Cell<u32>,
     closing: Cell<bool>,
     error: RefCell<CString>,
-    _hook: fault::Hook,
+    listener: Option<Listener>,
+    /// What the host wants after the last crash.
+    after_crash: Cell<cr_answer>,
+    recover_forward: bool,
+    build_lock: Option<CString>,
+    /// A reload was asked for, whether the file has changed or not.
+    requested: Cell<bool>,
+    symbols: RefCell<Symbols>,
+    /// Images of former versions that are to stay mapped, the oldest first, and how many of them.
+    generations: RefCell<VecDeque<Library>>,
+    keep_generations: usize,
+    guarded: bool,
+    _hook: Option<fault::Hook>,
 }
 
 impl Plugin {
@@ -70,6 +87,7 @@ impl Plugin {
         if status.kind != FileKind::Regular {
             return Err(Error::NotAFile(path));
         }
+        let build_lock = options.build_lock.path(&path).map(|path| sys::c_path(&path));
         let head = cr_internal { fullname: fullname.as_ptr(), temppath: c"".as_ptr(), handle: null_mut() };
         let plugin = Box::new(Plugin {
             head: Cell::new(head),
@@ -90,7 +108,16 @@ impl Plugin {
             inside: Cell::new(0),
             closing: Cell::new(false),
             error: RefCell::default(),
-            _hook: fault::Hook::new(),
+            listener: options.listener,
+            after_crash: Cell::new(cr_answer::CR_GO_ON),
+            recover_forward: options.recover_forward,
+            build_lock,
+            requested: Cell::new(false),
+            symbols: RefCell::default(),
+            generations: RefCell::default(),
+            keep_generations: options.keep_generations,
+            guarded: options.guarded,
+            _hook: options.guarded.then(fault::Hook::new),
         });
         plugin.show_temporary_path();
         plugin.trace("cr_plugin_open");
@@ -116,7 +143,8 @@ impl Plugin {
         }
         self.trace("cr_plugin_close");
         self.call(context, cr_op::CR_CLOSE);
-        self.unload();
+        self.unload(context);
+        self.event(context, cr_event_type::CR_EVENT_CLOSED, context.version(), || "closed".into());
         true
     }
 
@@ -129,7 +157,9 @@ impl Plugin {
     /// `cr_plugin_reload`; the outcome is in `failure`.
     pub(crate) fn reload(&self, context: Context) {
         self.trace("cr_plugin_reload");
-        if !self.is_inside() && self.changed() {
+        if self.is_inside() {
+            self.requested.set(self.changed());
+        } else if self.changed() || self.requested.get() {
             let _ = self.load(context, true);
         }
     }
@@ -153,8 +183,46 @@ impl Plugin {
                 self.save_state();
             }
         }
-        self.unload();
+        self.unload(context);
         result
+    }
+
+    /// `cr_plugin_request_reload`.
+    pub(crate) fn request_reload(&self) {
+        self.requested.set(true);
+    }
+
+    /// `cr_plugin_symbol`.
+    pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
+        self.loaded.borrow().as_ref()?.symbol(name)
+    }
+
+    /// `cr_plugin_get_symbol`.
+    pub(crate) fn get_symbol(&self, name: &CStr) -> cr_symbol {
+        let address = self.symbol(name).unwrap_or(null_mut());
+        cr_symbol(self.symbols.borrow_mut().add(name, address))
+    }
+
+    /// `cr_plugin_call`. `None`: it crashed, or there is no version in good order to call.
+    #[inline]
+    pub(crate) fn call_other(
+        &self,
+        context: Context,
+        function: GuestFunction,
+        arg: *mut c_void,
+    ) -> Option<*mut c_void> {
+        let entry = self.entry.get()?;
+        if context.failure() != NONE && !self.notice.get() {
+            return None;
+        }
+        // SAFETY: the host passed a function of the version that is loaded; nothing unloads it while `inside` counts.
+        match self.inside(|| unsafe { entry.call_other(function, arg) }) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.crashed(context, fault, "a guarded call");
+                None
+            }
+        }
     }
 
     /// `cr_set_temporary_path`.
@@ -190,7 +258,11 @@ impl Plugin {
             }
             context.set_failure(NONE);
         }
-        if self.entry.get().is_none() || (check && self.changed()) { self.load(context, true) } else { Ok(()) }
+        if self.entry.get().is_none() || (check && self.changed()) || self.requested.get() {
+            self.load(context, true)
+        } else {
+            Ok(())
+        }
     }
 
     fn step(&self, context: Context) -> c_int {
@@ -207,11 +279,54 @@ impl Plugin {
     /// After a failure: the version that `context.version` names is loaded again. Once that has failed, a new file
     /// goes first.
     fn recover(&self, context: Context, check: bool) -> Result<(), c_int> {
-        if self.down.get() && check && self.changed() { self.load(context, false) } else { self.roll_back(context) }
+        let news = (check && self.changed()) || self.requested.get();
+        match self.after_crash.get() {
+            cr_answer::CR_RETRY => {
+                self.after_crash.set(cr_answer::CR_GO_ON);
+                self.load_now(context, false)
+            }
+            cr_answer::CR_STOP if news => self.load(context, false),
+            cr_answer::CR_STOP => {
+                self.unload(context);
+                Err(LOAD_FAILED)
+            }
+            _ if news && self.down.get() => self.load(context, false),
+            _ => self.roll_back(context),
+        }
     }
 
-    /// Loads the file anew. The running version is told (`CR_UNLOAD`), and its state saved, if `tell`.
+    /// Is the reload put off, by the host's answer or by a build that is under way?
+    fn is_put_off(&self, context: Context) -> bool {
+        if self.build_lock.as_deref().is_some_and(|lock| sys::stat(lock).is_ok()) {
+            return true;
+        }
+        let text = || format!("{} has changed", self.path.display());
+        match self.event(context, cr_event_type::CR_EVENT_CHANGED, context.next_version(), text) {
+            cr_answer::CR_DEFER => true,
+            cr_answer::CR_SKIP => {
+                self.requested.set(false);
+                if let Ok(file) = sys::stat(&self.fullname) {
+                    self.watch.borrow_mut().tried(file.id);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Loads the file anew, unless that is put off. The running version is told (`CR_UNLOAD`), and its state saved, if
+    /// `tell`.
     fn load(&self, context: Context, tell: bool) -> Result<(), c_int> {
+        let first = context.next_version() <= 1;
+        if !first && self.is_put_off(context) {
+            let running = tell && self.entry.get().is_some();
+            return if running { Ok(()) } else { Err(LOAD_FAILED) };
+        }
+        self.load_now(context, tell)
+    }
+
+    fn load_now(&self, context: Context, tell: bool) -> Result<(), c_int> {
+        self.requested.set(false);
         let number = context.next_version();
         // Nothing of the guest runs in here. A panic would be a bug of a parser; the running version goes on.
         let candidate = catch_unwind(AssertUnwindSafe(|| {
@@ -229,17 +344,18 @@ impl Plugin {
                 }
                 self.take_leave(context, id)?;
             } else {
-                self.unload();
+                self.unload(context);
             }
         }
         self.watch.borrow_mut().tried(id);
         self.down.set(false);
+        self.after_crash.set(cr_answer::CR_GO_ON);
 
         // With nothing to go back to, a state that does not fit is no reason to refuse the file.
         let fits = self.state_fits(version.image(), context.version() == 0);
         context.set_last_working_version(context.version());
         context.set_next_version(number.wrapping_add(1));
-        let loaded = fits.and_then(|fits| self.bring_up(number, version.path(), version.image(), fits));
+        let loaded = fits.and_then(|fits| self.bring_up(context, number, version.path(), version.image(), fits));
         loaded.map_err(|error| self.fail(context, &error))?;
         self.versions.borrow_mut().keep(version, context.last_working_version());
         self.begin(context, number, !tell)
@@ -248,7 +364,7 @@ impl Plugin {
     /// Loads the version `context.version` again, with the state of the last good unload.
     fn roll_back(&self, context: Context) -> Result<(), c_int> {
         self.trace("cr_plugin_rollback");
-        self.unload();
+        self.unload(context);
         self.down.set(true);
         let copy = self.versions.borrow_mut().fresh(context.version());
         let (number, path, image) = match copy {
@@ -265,10 +381,11 @@ impl Plugin {
             Err(error) => return Err(self.fail(context, &error)),
         };
         context.set_version(number);
+        self.event(context, cr_event_type::CR_EVENT_ROLLBACK, number, || format!("going back to version {number}"));
         // If this version fails too, the next rollback goes to the one before.
         context.set_last_working_version(number.saturating_sub(1));
         // A state that does not fit an older version is no reason to stay down.
-        let loaded = self.state_fits(&image, true).and_then(|fits| self.bring_up(number, &path, &image, fits));
+        let loaded = self.state_fits(&image, true).and_then(|fits| self.bring_up(context, number, &path, &image, fits));
         if let Err(error) = loaded {
             context.set_version(context.last_working_version());
             return Err(self.fail(context, &error));
@@ -291,7 +408,9 @@ impl Plugin {
         if recovering {
             context.set_failure(NONE);
         }
-        self.info(|| format!("loaded version {number} of {}", self.path.display()));
+        let text = || format!("loaded version {number} of {}", self.path.display());
+        self.info(text);
+        self.event(context, cr_event_type::CR_EVENT_LOADED, number, text);
         // The guest may have set it, in CR_UNLOAD or now.
         if context.failure() == NONE { Ok(()) } else { Err(LOAD_FAILED) }
     }
@@ -307,7 +426,7 @@ impl Plugin {
             if running && quiet {
                 return Ok(());
             }
-            let failed = self.fail(context, &error);
+            let failed = self.refuse(context, &error);
             self.notice.set(running || context.version() == 0);
             return Err(failed);
         }
@@ -315,9 +434,15 @@ impl Plugin {
         if running && !first {
             return Ok(());
         }
-        let failed = self.fail(context, &error);
+        let failed = self.refuse(context, &error);
         self.notice.set(running);
         Err(failed)
+    }
+
+    fn refuse(&self, context: Context, error: &Error) -> c_int {
+        let failed = self.fail(context, error);
+        self.event(context, cr_event_type::CR_EVENT_REJECTED, context.next_version(), || error.to_string());
+        failed
     }
 
     /// Tells the running version that it is replaced, saves its state, for which there is room, and unloads it. The new
@@ -327,18 +452,21 @@ impl Plugin {
         self.watch.borrow_mut().tried(id);
         match result {
             None => {
-                self.unload();
+                if self.recover_forward && self.after_crash.get() == cr_answer::CR_GO_ON {
+                    self.after_crash.set(cr_answer::CR_RETRY);
+                }
+                self.unload(context);
                 Err(LOAD_FAILED)
             }
             Some(value) if value < 0 => {
                 self.user_failure(context, value, cr_op::CR_UNLOAD);
-                self.unload();
+                self.unload(context);
                 Err(STEP_FAILED)
             }
             Some(_) => {
                 self.save_state();
                 let number = context.version();
-                match self.unload() {
+                match self.unload(context) {
                     // The second time it is known, and does not stand in the way of the version that mends it.
                     Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
                         Err(self.fail(context, &fault_error(fault, "a destructor", number)))
@@ -350,11 +478,18 @@ impl Plugin {
     }
 
     /// Maps an image, runs its constructors and restores the state.
-    fn bring_up(&self, number: u32, path: &Path, image: &Rc<Image>, restore: bool) -> Result<(), Error> {
-        let mut loaded = Loaded::open(number, path, image, &self.main_func)?;
+    fn bring_up(
+        &self,
+        context: Context,
+        number: u32,
+        path: &Path,
+        image: &Rc<Image>,
+        restore: bool,
+    ) -> Result<(), Error> {
+        let mut loaded = Loaded::open(number, path, image, &self.main_func, self.guarded)?;
         let constructed = self.inside(|| loaded.construct());
         if let Err(fault) = constructed {
-            self.close_loaded(loaded);
+            self.close_loaded(context, loaded);
             return Err(fault_error(fault, "a constructor", number));
         }
         if restore {
@@ -363,24 +498,49 @@ impl Plugin {
         }
         self.show_handle(Some(&loaded));
         self.entry.set(Some(loaded.entry()));
+        self.symbols.borrow().follow(|name| loaded.symbol(name));
         self.loaded.replace(Some(loaded));
+        if restore {
+            self.event(context, cr_event_type::CR_EVENT_STATE_CARRIED, number, || "state carried".into());
+        }
         Ok(())
     }
 
     /// Unloads the version in memory, if there is one, and returns the fault of a destructor.
-    fn unload(&self) -> Option<Fault> {
+    fn unload(&self, context: Context) -> Option<Fault> {
+        let number = self.loaded.borrow().as_ref()?.number();
+        let text = || format!("version {number} is unloaded");
+        self.event(context, cr_event_type::CR_EVENT_BEFORE_UNLOAD, number, text);
         self.entry.set(None);
         self.show_handle(None);
+        self.symbols.borrow().follow(|_| None);
         let loaded = self.loaded.take()?;
-        self.close_loaded(loaded)
+        let fault = self.close_loaded(context, loaded);
+        self.event(context, cr_event_type::CR_EVENT_AFTER_UNLOAD, number, text);
+        fault
     }
 
-    fn close_loaded(&self, loaded: Loaded) -> Option<Fault> {
+    fn close_loaded(&self, context: Context, loaded: Loaded) -> Option<Fault> {
         let number = loaded.number();
-        let closed = self.inside(|| loaded.close());
+        let closed = self.inside(|| loaded.close(self.keep_generations > 0));
+        let wanted = closed.image.is_some();
+        if let Some(image) = closed.image {
+            let mut generations = self.generations.borrow_mut();
+            generations.push_back(image);
+            if generations.len() > self.keep_generations {
+                generations.pop_front();
+            }
+        }
         if closed.mapped {
             self.versions.borrow_mut().mark_mapped(number);
-            self.info(|| format!("version {number} stays mapped: something else holds it (thread_local destructors, unique symbols, a running thread)"));
+        }
+        if closed.mapped && !wanted {
+            let text = || {
+                let causes = "thread_local destructors, unique symbols or a running thread";
+                format!("version {number} stays mapped: something else holds it ({causes})")
+            };
+            self.info(text);
+            self.event(context, cr_event_type::CR_EVENT_STILL_MAPPED, number, text);
         }
         if let Some(fault) = closed.fault {
             self.info(|| fault_error(fault, "a destructor", number).to_string());
@@ -410,7 +570,7 @@ impl Plugin {
 
     /// Is there a state to restore into this image? One that does not fit is an error, or, if `lenient`, dropped.
     fn state_fits(&self, image: &Image, lenient: bool) -> Result<bool, Error> {
-        if self.mode == cr_mode::CR_DISABLE {
+        if self.mode == cr_mode::CR_DISABLE || self.snapshot.borrow().is_empty() {
             return Ok(false);
         }
         match self.snapshot.borrow().check(&image.state, self.mode) {
@@ -432,12 +592,20 @@ impl Plugin {
         match self.inside(|| unsafe { entry.call(context.as_ptr(), operation) }) {
             Ok(value) => Some(value),
             Err(fault) => {
-                let number = context.version();
-                context.set_version(context.last_working_version());
-                self.fail(context, &fault_error(fault, name(operation), number));
+                self.crashed(context, fault, name(operation));
                 None
             }
         }
+    }
+
+    /// The guest has crashed in a call: the version to go back to is the last one that worked.
+    fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
+        let number = context.version();
+        context.set_version(context.last_working_version());
+        let error = fault_error(fault, place, number);
+        self.fail(context, &error);
+        let answer = self.event(context, cr_event_type::CR_EVENT_CRASH, number, || error.to_string());
+        self.after_crash.set(answer);
     }
 
     /// Runs what calls into the guest; the count is right also when an exception passes.
@@ -457,8 +625,9 @@ impl Plugin {
     fn user_failure(&self, context: Context, value: c_int, operation: cr_op) {
         // A failure that is being recovered from, or that the guest has set itself, stays.
         if context.failure() == NONE {
-            self.fail(context, &Error::User { value, place: name(operation), version: context.version() });
-            context.set_failure(USER);
+            let error = Error::User { value, place: name(operation), version: context.version() };
+            self.fail(context, &error);
+            self.event(context, cr_event_type::CR_EVENT_USER_FAILURE, context.version(), || error.to_string());
         }
     }
 
@@ -471,6 +640,14 @@ impl Plugin {
             log.write(cr_log_level::CR_LOG_LEVEL_ERROR, &text);
         }
         LOAD_FAILED
+    }
+
+    /// Tells the host, if it wants to know, and returns its answer. It may call in, as the guest may.
+    #[inline]
+    fn event(&self, context: Context, kind: cr_event_type, version: u32, text: impl FnOnce() -> String) -> cr_answer {
+        let Some(listener) = self.listener else { return cr_answer::CR_GO_ON };
+        let event = Event { kind, version, failure: context.failure(), text: text() };
+        self.inside(|| listener.tell(context.as_ptr(), &event))
     }
 
     fn info(&self, text: impl FnOnce() -> String) {

@@ -15,11 +15,12 @@ use x86_64 as arch;
 
 use crate::sys::fault;
 use core::cell::Cell;
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 use core::ptr::null_mut;
 
-/// A function of the guest: the entry point, a constructor or a destructor. All take at most three words.
-pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void, usize, *mut c_void) -> c_int;
+/// A function of the guest: the entry point, a constructor or any other. All take at most three words and return
+/// at most one, of which only the part that the real type has is valid.
+pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void, usize, *mut c_void) -> usize;
 
 /// A fault that ended a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Drop for Armed {
 /// `function` may be called with these arguments, and what it leaves behind when it is abandoned halfway is the
 /// guest's own business.
 #[inline]
-pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<c_int, Fault> {
+pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
     let thread = arch::thread();
     // SAFETY: the thread's own block, alive as long as the thread.
     if unsafe { (*thread).stack_high } == 0 {

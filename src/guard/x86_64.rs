@@ -2,12 +2,12 @@
 
 use super::{Function, Thread};
 use core::arch::{asm, global_asm};
-use core::ffi::{c_int, c_void};
+use core::ffi::c_void;
 
 unsafe extern "C-unwind" {
     /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
     #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> c_int;
+    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
 
     /// Not a function: the place inside `enter` where an abandoned call goes on.
     static cr_guard_landing: u8;
@@ -49,7 +49,7 @@ global_asm!(
     ".popsection",
 );
 
-// enter(rdi: stack, rsi: function, rdx: a, rcx: b, r8: c) -> eax
+// enter(rdi: stack, rsi: function, rdx: a, rcx: b, r8: c) -> rax
 //
 // All callee-saved registers are on the stack, below them the control words of the two floating-point units, which
 // are callee-saved too. An abandoned call needs only the stack pointer to restore everything.
@@ -85,7 +85,7 @@ global_asm!(
     "mov rsi, rcx",     // its second
     "mov rdx, r8",      // its third
     "call rax",         // the guest
-    "2:",               // common way out; eax is the result
+    "2:",               // common way out; rax is the result
     "add rsp, 8",       // the control words: a function that returns has kept them
     "pop r15",
     "pop r14",

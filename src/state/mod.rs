@@ -27,6 +27,11 @@ impl Snapshot {
         Snapshot { allocator, parts: Vec::new(), spare: Vec::new() }
     }
 
+    /// Is there no state: nothing has been unloaded yet, or it had none?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// Makes room for these sections without touching what is saved, so that [`Snapshot::save`] cannot fail.
     pub(crate) fn reserve(&mut self, sections: &[Section]) -> Result<(), Error> {
         let blocks = self.parts.iter_mut().map(|(_, block)| block).chain(self.spare.iter_mut());
