@@ -465,6 +465,7 @@ scenarios! {
     calls_from_another_thread_that_has_the_plugin_to_itself
     calls_from_inside_the_guest_of_the_same_plugin
     calls_nested_three_deep_across_two_plugins
+    callbacks_go_to_the_newest_version_with_a_fallback
     calls_that_close_the_plugin_close_it_when_they_return
     control_without_the_guard_a_crash_is_a_crash
     control_without_the_guard_inside_a_guarded_plugin

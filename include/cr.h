@@ -598,6 +598,94 @@ CR_API int cr_plugin_unload(cr_plugin &ctx, bool rollback, bool close);
 } /* extern "C" */
 #endif
 
+/*
+ * ---- Callbacks in C ----
+ *
+ * CR_CALLBACK_n(result, name, fallback, type_1 ... type_n) defines a function `name` of n parameters that can be handed
+ * to a toolkit and stays valid for the life of the program: it calls the guest's exported function of that name, in the
+ * version that is loaded now, under the guard. While there is none in good order, and when the call crashes, it returns
+ * `fallback`. CR_CALLBACK_VOID_n(name, type_1 ... type_n) is for functions that return nothing.
+ *
+ * Before its first call, and after the plugin is opened, `name_bind(&ctx)` says which plugin; with NULL, before the
+ * struct goes away, it says none. A callback belongs to the plugin's thread.
+ *
+ *     CR_CALLBACK_2(int, on_key, -1, int, void *)
+ *     ...
+ *     on_key_bind(&ctx);
+ *     toolkit_on_key(on_key, NULL);
+ */
+/* clang-format off */
+#define CR_CALLBACK_0(result, name, fallback)                                                                          \
+    CR_CALLBACK_(result, name, (void), ,                                                                               \
+                 (void), ,                                                                                             \
+                 (), result value;, call->value =, return call.value;, return fallback;)
+#define CR_CALLBACK_1(result, name, fallback, t1)                                                                      \
+    CR_CALLBACK_(result, name, (t1), t1 a1;,                                                                           \
+                 (t1 a1), call.a1 = a1;,                                                                               \
+                 (call->a1), result value;, call->value =, return call.value;, return fallback;)
+#define CR_CALLBACK_2(result, name, fallback, t1, t2)                                                                  \
+    CR_CALLBACK_(result, name, (t1, t2), t1 a1; t2 a2;,                                                                \
+                 (t1 a1, t2 a2), call.a1 = a1; call.a2 = a2;,                                                          \
+                 (call->a1, call->a2), result value;, call->value =, return call.value;, return fallback;)
+#define CR_CALLBACK_3(result, name, fallback, t1, t2, t3)                                                              \
+    CR_CALLBACK_(result, name, (t1, t2, t3), t1 a1; t2 a2; t3 a3;,                                                     \
+                 (t1 a1, t2 a2, t3 a3), call.a1 = a1; call.a2 = a2; call.a3 = a3;,                                     \
+                 (call->a1, call->a2, call->a3), result value;, call->value =, return call.value;, return fallback;)
+#define CR_CALLBACK_4(result, name, fallback, t1, t2, t3, t4)                                                          \
+    CR_CALLBACK_(result, name, (t1, t2, t3, t4), t1 a1; t2 a2; t3 a3; t4 a4;,                                          \
+                 (t1 a1, t2 a2, t3 a3, t4 a4), call.a1 = a1; call.a2 = a2; call.a3 = a3; call.a4 = a4;,                \
+                 (call->a1, call->a2, call->a3, call->a4), result value;, call->value =, return call.value;,           \
+                 return fallback;)
+#define CR_CALLBACK_VOID_0(name)                                                                                       \
+    CR_CALLBACK_(void, name, (void), ,                                                                                 \
+                 (void), ,                                                                                             \
+                 (), , , return;, return;)
+#define CR_CALLBACK_VOID_1(name, t1)                                                                                   \
+    CR_CALLBACK_(void, name, (t1), t1 a1;,                                                                             \
+                 (t1 a1), call.a1 = a1;,                                                                               \
+                 (call->a1), , , return;, return;)
+#define CR_CALLBACK_VOID_2(name, t1, t2)                                                                               \
+    CR_CALLBACK_(void, name, (t1, t2), t1 a1; t2 a2;,                                                                  \
+                 (t1 a1, t2 a2), call.a1 = a1; call.a2 = a2;,                                                          \
+                 (call->a1, call->a2), , , return;, return;)
+#define CR_CALLBACK_VOID_3(name, t1, t2, t3)                                                                           \
+    CR_CALLBACK_(void, name, (t1, t2, t3), t1 a1; t2 a2; t3 a3;,                                                       \
+                 (t1 a1, t2 a2, t3 a3), call.a1 = a1; call.a2 = a2; call.a3 = a3;,                                     \
+                 (call->a1, call->a2, call->a3), , , return;, return;)
+#define CR_CALLBACK_VOID_4(name, t1, t2, t3, t4)                                                                       \
+    CR_CALLBACK_(void, name, (t1, t2, t3, t4), t1 a1; t2 a2; t3 a3; t4 a4;,                                            \
+                 (t1 a1, t2 a2, t3 a3, t4 a4), call.a1 = a1; call.a2 = a2; call.a3 = a3; call.a4 = a4;,                \
+                 (call->a1, call->a2, call->a3, call->a4), , , return;, return;)
+
+/* The arguments travel in a struct through the guarded call, to a function of the host that makes the real one. */
+#define CR_CALLBACK_(result, name, types, fields, parameters, store, arguments, value_field, keep, give, otherwise)    \
+    static struct cr_plugin *name##_plugin_;                                                                           \
+    static struct cr_symbol *name##_symbol_;                                                                           \
+    struct name##_call_ {                                                                                              \
+        result (*function) types;                                                                                      \
+        fields                                                                                                         \
+        value_field                                                                                                    \
+    };                                                                                                                 \
+    static void *name##_run_(void *arg) {                                                                              \
+        struct name##_call_ *const call = (struct name##_call_ *)arg;                                                  \
+        keep call->function arguments;                                                                                 \
+        return NULL;                                                                                                   \
+    }                                                                                                                  \
+    static result name parameters {                                                                                    \
+        struct name##_call_ call;                                                                                      \
+        void *const function = cr_symbol_get(name##_symbol_);                                                          \
+        memcpy(&call.function, &function, sizeof function); /* C has no cast from one to the other */                  \
+        store                                                                                                          \
+        if (function && cr_plugin_call(name##_plugin_, name##_run_, &call, NULL)) { give }                             \
+        otherwise                                                                                                      \
+    }                                                                                                                  \
+    static void name##_bind(struct cr_plugin *ctx) {                                                                   \
+        cr_symbol_free(name##_symbol_);                                                                                \
+        name##_plugin_ = ctx;                                                                                          \
+        name##_symbol_ = cr_plugin_get_symbol(ctx, #name);                                                             \
+    }
+/* clang-format on */
+
 /* ---- The macros of this file: defaults ---- */
 
 /* Asked before the defaults hide it: is there anything to hand over? */
@@ -863,6 +951,86 @@ static inline bool cr_plugin_call(cr_plugin &ctx, cr_guest_func function, void *
 static inline void cr_set_temporary_path(cr_plugin &ctx, const std::string &path) {
     cr_set_temporary_path(&ctx, path.c_str());
 }
+
+/* ---- C++: callbacks ---- */
+
+namespace cr {
+
+template <class Signature> class callback;
+
+/**
+ * A function of the guest, by its name, that can be kept and handed to a toolkit: it goes to the version that is loaded
+ * now, under the guard. While there is none in good order, and when the call crashes, it returns the fallback.
+ *
+ * The plugin must stay where it is, opened or closed, as long as callbacks of it are called. A callback belongs to the
+ * plugin's thread, as everything of it.
+ *
+ *     cr::callback<int(const char *)> on_key(ctx, "on_key", -1);
+ *     on_key("escape");
+ *     toolkit_on_key(&on_key.with_data_first, &on_key); // for toolkits that hand a pointer back
+ */
+template <class R, class... Args> class callback<R(Args...)> {
+  public:
+    callback(cr_plugin &ctx, const char *name, R fallback = R())
+        : plugin_(&ctx), symbol_(cr_plugin_get_symbol(&ctx, name)), fallback_(fallback) {}
+    ~callback() { cr_symbol_free(symbol_); }
+    callback(const callback &) = delete;
+    callback &operator=(const callback &) = delete;
+
+    R operator()(Args... args) const {
+        void *const function = cr_symbol_get(symbol_);
+        R result = fallback_;
+        auto call = [&] { result = reinterpret_cast<R (*)(Args...)>(function)(args...); };
+        return function && cr_plugin_call(plugin_, run_<decltype(call)>, &call, nullptr) ? result : fallback_;
+    }
+
+    /** For toolkits that pass the pointer which they were given, the callback's address, before the rest or after it.
+     */
+    static R with_data_first(void *self, Args... args) { return (*static_cast<const callback *>(self))(args...); }
+    static R with_data_last(Args... args, void *self) { return (*static_cast<const callback *>(self))(args...); }
+
+  private:
+    template <class Call> static void *run_(void *call) {
+        (*static_cast<Call *>(call))();
+        return nullptr;
+    }
+
+    cr_plugin *plugin_;
+    cr_symbol *symbol_;
+    R fallback_;
+};
+
+/** The same for a function that returns nothing. */
+template <class... Args> class callback<void(Args...)> {
+  public:
+    callback(cr_plugin &ctx, const char *name) : plugin_(&ctx), symbol_(cr_plugin_get_symbol(&ctx, name)) {}
+    ~callback() { cr_symbol_free(symbol_); }
+    callback(const callback &) = delete;
+    callback &operator=(const callback &) = delete;
+
+    void operator()(Args... args) const {
+        void *const function = cr_symbol_get(symbol_);
+        auto call = [&] { reinterpret_cast<void (*)(Args...)>(function)(args...); };
+        if (function) {
+            cr_plugin_call(plugin_, run_<decltype(call)>, &call, nullptr);
+        }
+    }
+
+    /** As above. */
+    static void with_data_first(void *self, Args... args) { (*static_cast<const callback *>(self))(args...); }
+    static void with_data_last(Args... args, void *self) { (*static_cast<const callback *>(self))(args...); }
+
+  private:
+    template <class Call> static void *run_(void *call) {
+        (*static_cast<Call *>(call))();
+        return nullptr;
+    }
+
+    cr_plugin *plugin_;
+    cr_symbol *symbol_;
+};
+
+} /* namespace cr */
 
 /*
  * ---- C++: compatibility ----

@@ -154,6 +154,34 @@ SCENARIO(calls_nested_three_deep_across_two_plugins) {
     b.close();
 }
 
+SCENARIO(callbacks_go_to_the_newest_version_with_a_fallback) {
+    Plugin p("functions_a");
+    cr::callback<void *(void *)> marker(p.ctx, "marker", word(1));
+    cr::callback<void *(void *)> crash(p.ctx, "crash", word(2));
+    cr::callback<void *(void *)> absent(p.ctx, "no_such_symbol", word(3));
+    cr::callback<void(void *)> nothing(p.ctx, "crash");
+    CHECK(marker(nullptr) == word(1)); // nothing is loaded yet
+    p.run();
+    CHECK(marker(nullptr) == word('a'));
+    CHECK(absent(nullptr) == word(3));
+    // As a toolkit has them: a function and a pointer.
+    void *(*function)(void *, void *) = marker.with_data_first;
+    CHECK(function(&marker, nullptr) == word('a'));
+    function = marker.with_data_last;
+    CHECK(function(nullptr, &marker) == word('a'));
+    p.run_next("functions_b");
+    CHECK(marker(nullptr) == word('b'));
+    CHECK(crash(nullptr) == word(2));
+    CHECK_EQ(CR_SEGFAULT, p.ctx.failure);
+    CHECK(marker(nullptr) == word(1)); // until the failure is dealt with
+    CHECK_EQ(0, p.update());
+    CHECK(marker(nullptr) == word('a'));
+    nothing(nullptr);
+    CHECK_EQ(CR_SEGFAULT, p.ctx.failure);
+    p.close();
+    CHECK(marker(nullptr) == word(1));
+}
+
 SCENARIO(calls_that_close_the_plugin_close_it_when_they_return) {
     static Plugin *plugin;
     struct Inner {
