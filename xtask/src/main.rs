@@ -1,5 +1,6 @@
 //! The commands of this repository: `cargo xtask <command>`.
 
+mod bench;
 mod cmake;
 mod demo;
 mod dist;
@@ -41,6 +42,12 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
+    /// Measure this library, and beside it the original if CR_ORIGINAL names the directory of its cr.h
+    Bench {
+        /// One short round, to see that it works
+        #[arg(long)]
+        quick: bool,
+    },
     /// Write include/cr.h anew from its sources
     Header,
     /// Put libcr.a, libcr.so, cr.h and cr.pc into a directory, for use without CMake
@@ -55,6 +62,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { fast } => demo::run(fast),
         Command::Test { only, list } => test::run(&only, list),
+        Command::Bench { quick } => bench::run_all(quick),
         Command::Header => header::write().map(|changed| {
             println!("include/cr.h {}", if changed { "written" } else { "is up to date" });
         }),

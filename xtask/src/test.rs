@@ -3,7 +3,7 @@
 use crate::cmake::{self, WAYS};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo, exists};
-use crate::{demo, header, libs, packages, readme, symbols};
+use crate::{bench, demo, header, libs, packages, readme, symbols};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
@@ -31,6 +31,7 @@ fn all() -> Vec<Step> {
         Step::new("find_package make", move || cmake::find_package(make)),
         Step::new("pkg-config", cmake::pkg_config),
         Step::new("readme", readme::check),
+        Step::new("benchmarks", bench::smoke),
         Step::new("demo", || demo::run(true)),
     ]
 }

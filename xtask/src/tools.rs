@@ -80,7 +80,11 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let path = env::temp_dir().join(format!("cr-{name}-{}", std::process::id()));
+        Scratch::within(&env::temp_dir(), name)
+    }
+
+    pub(crate) fn within(folder: &Path, name: &str) -> Result<Self> {
+        let path = folder.join(format!("cr-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self(path))
     }
