@@ -33,7 +33,14 @@ impl Candidate {
         if seen.id.size == 0 {
             return Err(reject(Error::Empty(path.to_owned())));
         }
-        let unreadable = |source| reject(Error::Read { path: path.to_owned(), source });
+        let unreadable = |source| {
+            let locked = sys::is_locked(&source);
+            reject(if locked {
+                Error::Unsettled(path.to_owned())
+            } else {
+                Error::Read { path: path.to_owned(), source }
+            })
+        };
         let mut file = File::open(path).map_err(unreadable)?;
         let status = sys::identity(&file).map_err(unreadable)?;
         let reject = |error| Rejection { id: Some(status.id), error };

@@ -15,6 +15,13 @@ use std::rc::Rc;
 /// the object after the one that crashed.
 const CRASHING_OBJECTS: usize = 64;
 
+/// What the entry point of a PE image is called for, as Windows has it.
+const PROCESS_DETACH: usize = 0;
+const PROCESS_ATTACH: usize = 1;
+
+/// STATUS_DLL_INIT_FAILED: the entry point has returned FALSE.
+const REFUSED: Fault = Fault { code: 0xc000_0142, address: None, overflow: false };
+
 /// The guest's entry point, in the form that the guard calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
@@ -81,15 +88,16 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Maps a version. None of its code has run when it returns.
+    /// Maps a version, which is a copy of `original`. None of its code has run when it returns.
     pub(crate) fn open(
         number: u32,
         path: &Path,
+        original: &Path,
         image: &Rc<Image>,
         entry: &CStr,
         guarded: bool,
     ) -> Result<Loaded, Error> {
-        let library = Library::open(path)?;
+        let library = Library::open(path, original)?;
         let Some(address) = library.symbol(entry) else {
             return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
         };
@@ -129,8 +137,15 @@ impl Loaded {
 
     /// Runs the constructors, in the dynamic loader's order, until one of them faults.
     pub(crate) fn construct(&mut self) -> Result<(), Fault> {
-        self.constructed = true;
         let lifecycle = self.image.lifecycle.clone();
+        if let Some(entry) = lifecycle.dll_main {
+            match self.call_dll_main(entry, PROCESS_ATTACH)? {
+                0 => return Err(REFUSED),
+                _ => self.constructed = true,
+            }
+            return Ok(());
+        }
+        self.constructed = true;
         if let Some(init) = lifecycle.init {
             self.call(self.base().wrapping_add(init as usize))?;
         }
@@ -161,6 +176,10 @@ impl Loaded {
             return None;
         }
         let lifecycle = self.image.lifecycle.clone();
+        if let Some(entry) = lifecycle.dll_main {
+            // Once: it holds a lock of the guest's own while it runs destructors, and would wait for it.
+            return self.call_dll_main(entry, PROCESS_DETACH).err();
+        }
         let mut first = None;
         for index in (0..lifecycle.fini_array.map_or(0, |array| array.count)).rev() {
             let Some(function) = self.function(lifecycle.fini_array, index) else { continue };
@@ -207,6 +226,17 @@ impl Loaded {
         // SAFETY: the whole array is in a mapped segment and aligned (checked when the image was parsed).
         let function = unsafe { slot.wrapping_add(index as usize).read() };
         (function != 0 && function != usize::MAX).then_some(function)
+    }
+
+    /// Calls the entry point of a PE image: BOOL DllMain(HINSTANCE, DWORD, LPVOID). It runs the constructors and
+    /// destructors of the guest's C runtime. After a fault in it, it is not called again.
+    fn call_dll_main(&self, entry: u64, reason: usize) -> Result<c_int, Fault> {
+        // SAFETY: the entry point that the image names, with the type that the system calls it with.
+        let function = unsafe { transmute::<usize, Function>(self.base().wrapping_add(entry as usize)) };
+        // SAFETY: the image is loaded and relocated, and its entry point, which the loader does not know, is due.
+        let result = unsafe { run(self.entry.guarded, function, self.handle(), reason, null_mut()) };
+        // A BOOL is an int.
+        result.map(|value| value as c_int)
     }
 
     fn call(&self, address: usize) -> Result<(), Fault> {

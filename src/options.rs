@@ -126,7 +126,7 @@ impl Options {
         result.build_lock = match unsafe { text(raw.build_lock) } {
             None => BuildLock::Default,
             Some(name) if name.is_empty() => BuildLock::None,
-            Some(name) => BuildLock::Named(sys::os_str(name).into()),
+            Some(name) => BuildLock::Named(sys::os_str(name).into_owned().into()),
         };
         result.listener = raw.on_event.map(|function| Listener { function, data: raw.event_data });
         Ok(result)
@@ -169,8 +169,7 @@ pub(crate) fn directory(path: &CStr) -> Option<PathBuf> {
     if path.is_empty() {
         return None;
     }
-    let path = Path::new(sys::os_str(path));
-    Some(absolute(path))
+    Some(absolute(Path::new(&sys::os_str(path))))
 }
 
 /// The path from the root, its own spelling kept as far as it goes.

@@ -81,7 +81,7 @@ pub(crate) struct Plugin {
 impl Plugin {
     /// Looks whether the file is there and prepares everything for the first update.
     pub(crate) fn open(path: &CStr, options: Options) -> Result<Box<Plugin>, Error> {
-        let path = options::absolute(Path::new(sys::os_str(path)));
+        let path = options::absolute(Path::new(&sys::os_str(path)));
         let fullname = sys::c_path(&path);
         let status = sys::stat(&fullname).map_err(|source| Error::Missing { path: path.clone(), source })?;
         if status.kind != FileKind::Regular {
@@ -486,7 +486,7 @@ impl Plugin {
         image: &Rc<Image>,
         restore: bool,
     ) -> Result<(), Error> {
-        let mut loaded = Loaded::open(number, path, image, &self.main_func, self.guarded)?;
+        let mut loaded = Loaded::open(number, path, &self.path, image, &self.main_func, self.guarded)?;
         let constructed = self.inside(|| loaded.construct());
         if let Err(fault) = constructed {
             self.close_loaded(context, loaded);

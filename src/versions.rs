@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::image::{Image, Patch};
 use crate::sys::{self, FileId, Library};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -85,7 +85,7 @@ impl Versions {
             if Library::is_mapped(&path) {
                 continue;
             }
-            match open_new(&path, permissions) {
+            match sys::open_new(&path, permissions) {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::Copy { path, source }),
@@ -132,7 +132,7 @@ impl Versions {
             let stale = owner.is_some_and(|process| process >= LEAST_SWEPT_PROCESS && !sys::is_alive(process));
             if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 // If it cannot be removed it stays as it is; nothing depends on it.
-                let _ = fs::remove_file(entry.path());
+                let _ = sys::remove(&entry.path());
             }
         }
     }
@@ -193,7 +193,7 @@ impl Draft {
     pub(crate) fn finish(mut self, image: Rc<Image>) -> Result<Version, Error> {
         let path = || self.copy.as_ref().map(|copy| copy.path.clone()).unwrap_or_default();
         for Patch { offset, bytes } in &image.patches {
-            write_at(&self.file, bytes, *offset).map_err(|source| Error::Copy { path: path(), source })?;
+            sys::write_at(&self.file, bytes, *offset).map_err(|source| Error::Copy { path: path(), source })?;
         }
         let mut copy = self.copy.take().ok_or(Error::Internal("a draft was finished twice"))?;
         copy.image = image;
@@ -221,26 +221,9 @@ impl Drop for Version {
     fn drop(&mut self) {
         if self.is_intact() {
             // If it cannot be removed, there is nobody to tell and nothing to do.
-            let _ = fs::remove_file(&self.path);
+            let _ = sys::remove(&self.path);
         }
     }
-}
-
-fn open_new(path: &Path, permissions: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        // As the original; its owner must be able to load it.
-        options.mode(permissions | 0o400);
-    }
-    options.open(path)
-}
-
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 /// The process number in `<base><N>.<pid><ext>` or `<base><N>.<pid>-<again><ext>`.

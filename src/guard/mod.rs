@@ -8,10 +8,15 @@
 //! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
 //! arms it again. So a guest that calls back into the library cannot make us lose our place.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 mod x86_64;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(windows)))]
 use x86_64 as arch;
+
+#[cfg(all(target_arch = "x86_64", windows))]
+mod x86_64_windows;
+#[cfg(all(target_arch = "x86_64", windows))]
+use x86_64_windows as arch;
 
 use crate::sys::fault;
 use core::cell::Cell;
@@ -156,6 +161,12 @@ pub(crate) struct Landing {
     pub(crate) instruction: usize,
     /// The stack pointer.
     pub(crate) stack: usize,
+}
+
+/// For the fault hook: the instruction at which abandoned calls go on.
+#[cfg(windows)]
+pub(crate) fn landing() -> usize {
+    arch::landing()
 }
 
 /// For the fault hook: takes the innermost frame of this thread and tells where to go on, or `None` if the fault

@@ -241,6 +241,7 @@ fn lifecycle(entries: &[Dyn], segments: &Segments<'_>, table: &ProgramHeader, wo
         fini: function(dynamic::DT_FINI)?,
         fini_array_size_entry: place(dynamic::DT_FINI_ARRAYSZ),
         fini_entry: place(dynamic::DT_FINI),
+        dll_main: None,
     })
 }
 
@@ -277,7 +278,12 @@ fn state_sections(elf: &Elf<'_>, segments: &Segments<'_>) -> Vec<Section> {
             && section.sh_size > 0
             && segments.writable(section.sh_addr, section.sh_size)
         {
-            found.push(Section { name: name.to_owned(), address: section.sh_addr, size: section.sh_size });
+            found.push(Section {
+                name: name.to_owned(),
+                address: section.sh_addr,
+                size: section.sh_size,
+                runtime: false,
+            });
         }
     }
     found

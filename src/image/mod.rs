@@ -3,6 +3,9 @@
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
 mod elf;
+mod pe;
+#[cfg(test)]
+mod pe_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +28,8 @@ pub(crate) struct Section {
     pub(crate) name: String,
     pub(crate) address: u64,
     pub(crate) size: u64,
+    /// Variables of the C runtime lie in it, too, which are not the guest's state.
+    pub(crate) runtime: bool,
 }
 
 /// Constructors and destructors, as addresses in the file.
@@ -41,6 +46,8 @@ pub(crate) struct Lifecycle {
     /// Where the loaded image tells the dynamic loader the length of `fini_array`, and the place of `fini`.
     pub(crate) fini_array_size_entry: Option<u64>,
     pub(crate) fini_entry: Option<u64>,
+    /// The one function for everything in a PE image; it is told what to do.
+    pub(crate) dll_main: Option<u64>,
 }
 
 /// An array of function pointers in the image.
@@ -57,11 +64,22 @@ pub(crate) struct Patch {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// The form of a binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Elf,
+    Pe,
+}
+
 /// The machine that images must be for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// The format that its dynamic loader takes.
+    pub(crate) format: Format,
     /// The ELF machine number.
     pub(crate) machine: u16,
+    /// The PE machine number.
+    pub(crate) pe_machine: u16,
     /// 64-bit?
     pub(crate) wide: bool,
     /// Least significant byte first?
@@ -83,7 +101,19 @@ impl Target {
         } else {
             h::EM_NONE
         };
-        Target { machine, wide: cfg!(target_pointer_width = "64"), little: cfg!(target_endian = "little") }
+        use goblin::pe::header as p;
+        let pe_machine = if cfg!(target_arch = "x86_64") {
+            p::COFF_MACHINE_X86_64
+        } else if cfg!(target_arch = "aarch64") {
+            p::COFF_MACHINE_ARM64
+        } else if cfg!(target_arch = "x86") {
+            p::COFF_MACHINE_X86
+        } else {
+            p::COFF_MACHINE_UNKNOWN
+        };
+        let wide = cfg!(target_pointer_width = "64");
+        let format = if cfg!(target_os = "windows") { Format::Pe } else { Format::Elf };
+        Target { format, machine, pe_machine, wide, little: cfg!(target_endian = "little") }
     }
 }
 
@@ -94,10 +124,16 @@ pub(crate) const HEAD: usize = 4096;
 ///
 /// This is the cheap question, asked of the original before it is copied.
 pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
-    elf::precheck(head, len, target)
+    match target.format {
+        Format::Elf => elf::precheck(head, len, target),
+        Format::Pe => pe::precheck(head, len, target),
+    }
 }
 
 /// Reads a whole image.
 pub(crate) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
-    elf::parse(bytes, target, entry)
+    match target.format {
+        Format::Elf => elf::parse(bytes, target, entry),
+        Format::Pe => pe::parse(bytes, target, entry),
+    }
 }

@@ -75,6 +75,25 @@ impl Block {
         unsafe { core::ptr::copy_nonoverlapping(self.start.as_ptr(), to, size.min(self.capacity)) }
     }
 
+    /// The same, but leaves the words alone that are not zero any more: what the C runtime of the new image has set up
+    /// for itself must not be replaced by what the old one, which is gone, had.
+    ///
+    /// # Safety
+    /// As `pour`.
+    pub(crate) unsafe fn pour_into_zeros(&self, to: *mut u8, size: usize) {
+        const WORD: usize = size_of::<usize>();
+        let size = size.min(self.capacity);
+        // SAFETY: `fill` initialised as many bytes.
+        let from = unsafe { core::slice::from_raw_parts(self.start.as_ptr(), size) };
+        // SAFETY: the caller's promise, and nobody else uses them meanwhile.
+        let to = unsafe { core::slice::from_raw_parts_mut(to, size) };
+        for (old, new) in from.chunks(WORD).zip(to.chunks_mut(WORD)) {
+            if new.iter().all(|byte| *byte == 0) {
+                new.copy_from_slice(old);
+            }
+        }
+    }
+
     /// Are the first `size` bytes, which `fill` has set, all zero?
     pub(crate) fn is_zero(&self, size: usize) -> bool {
         // SAFETY: at most the capacity, and `fill` initialised it.

@@ -94,8 +94,15 @@ impl Snapshot {
         for (index, (old, block)) in self.parts.iter().enumerate() {
             let Some(new) = self.target(index, sections) else { continue };
             let to = base.wrapping_add(new.address as usize) as *mut u8;
-            // SAFETY: the section is mapped and writable (the caller's promise), and no more than its size is written.
-            unsafe { block.pour(to, old.size.min(new.size) as usize) };
+            let size = old.size.min(new.size) as usize;
+            if new.runtime {
+                // SAFETY: as below.
+                unsafe { block.pour_into_zeros(to, size) };
+            } else {
+                // SAFETY: the section is mapped and writable (the caller's promise), and no more than its size is
+                // written.
+                unsafe { block.pour(to, size) };
+            }
         }
     }
 

@@ -5,9 +5,17 @@
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use unix::{
-    FileId, FileKind, Library, c_path, fault, identity, is_alive, lifecycle_arguments, os_str, stat, write_protected,
+use unix as system;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
+pub(crate) use system::{
+    FileId, FileKind, Library, c_path, fault, identity, is_alive, is_locked, lifecycle_arguments, open_new, os_str,
+    remove, stat, write_at, write_protected,
 };
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-compile_error!("cr supports Linux on x86-64 so far");
+#[cfg(not(any(all(target_os = "linux", target_arch = "x86_64"), all(target_os = "windows", target_arch = "x86_64"))))]
+compile_error!("cr supports Linux and Windows on x86-64 so far");

@@ -24,8 +24,9 @@ impl Library {
     /// Loads an image; all symbols are resolved at once and stay its own.
     ///
     /// Its constructors have been taken out of the loader's sight (see `image`), so no guest code runs, save for
-    /// resolvers of indirect functions.
-    pub(crate) fn open(path: &Path) -> Result<Library, Error> {
+    /// resolvers of indirect functions. Where the libraries that it needs are looked for is written in the image
+    /// itself; the file that it is a copy of has no part in it.
+    pub(crate) fn open(path: &Path, _original: &Path) -> Result<Library, Error> {
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it
         // needs are run by the loader as in any program.
         let library = unsafe { dl::Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) };

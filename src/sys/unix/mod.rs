@@ -7,11 +7,13 @@ mod stack;
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What makes a file the same file with the same content.
@@ -80,6 +82,27 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus::from(unsafe { buffer.assume_init() }))
 }
 
+/// Creates a file that is not there yet, with these permissions, to be written and read.
+pub(crate) fn open_new(path: &Path, permissions: u32) -> io::Result<File> {
+    // Its owner must be able to load it.
+    OpenOptions::new().read(true).write(true).create_new(true).mode(permissions | 0o400).open(path)
+}
+
+/// Writes all bytes at this place of a file.
+pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Does another program hold the file, so that it is to be had a little later? Nobody can.
+pub(crate) fn is_locked(_error: &io::Error) -> bool {
+    false
+}
+
+/// Removes a file.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
 /// Does a process of this number exist? Also true if it may not be asked.
 pub(crate) fn is_alive(process: u32) -> bool {
     let Ok(process) = libc::pid_t::try_from(process) else { return false };
@@ -89,8 +112,8 @@ pub(crate) fn is_alive(process: u32) -> bool {
 }
 
 /// A C string as a path: any bytes.
-pub(crate) fn os_str(text: &CStr) -> &OsStr {
-    OsStr::from_bytes(text.to_bytes())
+pub(crate) fn os_str(text: &CStr) -> Cow<'_, OsStr> {
+    Cow::Borrowed(OsStr::from_bytes(text.to_bytes()))
 }
 
 /// A path as a C string. Paths come from C strings or from the system, so there is no NUL in them.

@@ -1,0 +1,226 @@
+//! Faults as structured exceptions: the handler of the frame that guarded calls stand on.
+//!
+//! It is found by the system when it looks for handlers from the innermost frame outwards. So vectored handlers and
+//! debuggers, the guest's own `__try` and, for exceptions of C++, its `catch` come first; and a fault that is not
+//! below a guarded call never comes here.
+
+use super::runtime;
+use crate::abi::cr_failure;
+use crate::guard::{self, Fault, Landing, Thread};
+use core::arch::asm;
+use core::cell::Cell;
+use core::ffi::{c_int, c_void};
+use std::sync::Mutex;
+use windows_sys::Win32::Foundation as status;
+use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_RECORD, RtlUnwindEx};
+use windows_sys::Win32::System::Threading::{GetCurrentThreadStackLimits, SetThreadStackGuarantee};
+
+/// SIGFPE and SIGTRAP: the failures of these exceptions are the same numbers on every system.
+const ARITHMETIC: u32 = cr_failure::CR_OTHER as u32 + 8;
+const TRAP: u32 = cr_failure::CR_OTHER as u32 + 5;
+
+/// `abort` was called. No exception has such a number; it is that of SIGABRT.
+const ABORT: u32 = 22;
+
+/// The exceptions that a fault of a guest raises, with their names and values for `cr_plugin.failure`.
+///
+/// All others are messages of the program to itself, such as those of C++, and pass.
+const EXCEPTIONS: [(u32, &str, u32); 20] = [
+    (status::EXCEPTION_ACCESS_VIOLATION as u32, "EXCEPTION_ACCESS_VIOLATION", cr_failure::CR_SEGFAULT as u32),
+    (status::EXCEPTION_GUARD_PAGE as u32, "EXCEPTION_GUARD_PAGE", cr_failure::CR_SEGFAULT as u32),
+    (status::EXCEPTION_ILLEGAL_INSTRUCTION as u32, "EXCEPTION_ILLEGAL_INSTRUCTION", cr_failure::CR_ILLEGAL as u32),
+    (status::EXCEPTION_PRIV_INSTRUCTION as u32, "EXCEPTION_PRIV_INSTRUCTION", cr_failure::CR_ILLEGAL as u32),
+    (status::EXCEPTION_DATATYPE_MISALIGNMENT as u32, "EXCEPTION_DATATYPE_MISALIGNMENT", cr_failure::CR_MISALIGN as u32),
+    // What POSIX calls SIGBUS: a mapped file that cannot be read any more.
+    (status::EXCEPTION_IN_PAGE_ERROR as u32, "EXCEPTION_IN_PAGE_ERROR", cr_failure::CR_MISALIGN as u32),
+    (status::EXCEPTION_ARRAY_BOUNDS_EXCEEDED as u32, "EXCEPTION_ARRAY_BOUNDS_EXCEEDED", cr_failure::CR_BOUNDS as u32),
+    (status::EXCEPTION_STACK_OVERFLOW as u32, "EXCEPTION_STACK_OVERFLOW", cr_failure::CR_STACKOVERFLOW as u32),
+    (status::EXCEPTION_INT_DIVIDE_BY_ZERO as u32, "EXCEPTION_INT_DIVIDE_BY_ZERO", ARITHMETIC),
+    (status::EXCEPTION_INT_OVERFLOW as u32, "EXCEPTION_INT_OVERFLOW", ARITHMETIC),
+    (status::EXCEPTION_FLT_DENORMAL_OPERAND as u32, "EXCEPTION_FLT_DENORMAL_OPERAND", ARITHMETIC),
+    (status::EXCEPTION_FLT_DIVIDE_BY_ZERO as u32, "EXCEPTION_FLT_DIVIDE_BY_ZERO", ARITHMETIC),
+    (status::EXCEPTION_FLT_INEXACT_RESULT as u32, "EXCEPTION_FLT_INEXACT_RESULT", ARITHMETIC),
+    (status::EXCEPTION_FLT_INVALID_OPERATION as u32, "EXCEPTION_FLT_INVALID_OPERATION", ARITHMETIC),
+    (status::EXCEPTION_FLT_OVERFLOW as u32, "EXCEPTION_FLT_OVERFLOW", ARITHMETIC),
+    (status::EXCEPTION_FLT_STACK_CHECK as u32, "EXCEPTION_FLT_STACK_CHECK", ARITHMETIC),
+    (status::EXCEPTION_FLT_UNDERFLOW as u32, "EXCEPTION_FLT_UNDERFLOW", ARITHMETIC),
+    (status::EXCEPTION_BREAKPOINT as u32, "EXCEPTION_BREAKPOINT", TRAP),
+    (status::EXCEPTION_SINGLE_STEP as u32, "EXCEPTION_SINGLE_STEP", TRAP),
+    (ABORT, "abort (SIGABRT)", cr_failure::CR_ABORT as u32),
+];
+
+/// The value for `cr_plugin.failure`.
+pub(crate) fn failure(fault: Fault) -> u32 {
+    let known = EXCEPTIONS.iter().find(|(code, ..)| *code == fault.code);
+    // Otherwise it is no exception, but an entry point that has refused to be loaded.
+    known.map_or(cr_failure::CR_BAD_IMAGE as u32, |(.., failure)| *failure)
+}
+
+/// The fault in words.
+pub(crate) fn describe(fault: Fault) -> String {
+    let name = EXCEPTIONS.iter().find(|(code, ..)| *code == fault.code).map(|(_, name, _)| *name);
+    match (name, fault.address) {
+        (Some(name), _) if fault.overflow => format!("stack overflow ({name})"),
+        (Some(name), Some(address)) => format!("{name} at address {address:#x}"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => "DllMain returned FALSE".to_owned(),
+    }
+}
+
+/// What a call that ended in `abort` died of.
+pub(super) fn abort() -> Fault {
+    Fault { code: ABORT, address: None, overflow: false }
+}
+
+thread_local! {
+    /// The stack pointer of the guarded call that is being abandoned, while the frames below it are unwound; else 0.
+    static ABANDONED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Prepares a thread for its first guarded call.
+pub(crate) fn prepare_thread(thread: &mut Thread) {
+    // SAFETY: room for two answers.
+    unsafe { GetCurrentThreadStackLimits(&raw mut thread.stack_low, &raw mut thread.stack_high) };
+    // What remains of a stack that has run out, for handlers and for unwinding. More than the host has asked for is
+    // not taken away again.
+    let mut guarantee = 32 * 1024;
+    // SAFETY: room for the answer.
+    unsafe { SetThreadStackGuarantee(&raw mut guarantee) };
+    // The handler must not be the first to use it: that allocates.
+    ABANDONED.set(0);
+}
+
+/// Keeps the handlers for SIGABRT installed; one for each open plugin.
+pub(crate) struct Hook(());
+
+/// How many hooks there are.
+static HOOKS: Mutex<usize> = Mutex::new(0);
+
+impl Hook {
+    pub(crate) fn new() -> Hook {
+        // A poisoned lock still counts right: nothing below panics.
+        let mut hooks = HOOKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        runtime::hook();
+        *hooks += 1;
+        Hook(())
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        let mut hooks = HOOKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *hooks -= 1;
+        if *hooks == 0 {
+            runtime::unhook();
+        }
+    }
+}
+
+/// EXCEPTION_RECORD.ExceptionFlags: the frames are being unwound, or the target of that has been reached.
+const UNWINDING: u32 = 0x2 | 0x4 | 0x20 | 0x40;
+/// EXCEPTION_DISPOSITION (excpt.h).
+const CONTINUE_EXECUTION: c_int = 0;
+const CONTINUE_SEARCH: c_int = 1;
+
+/// The exception handler of the assembly entry, named in its unwind information.
+///
+/// `frame` is the stack pointer that the entry has noted. The handler runs below the fault on the same stack, of which
+/// little may be left.
+pub(crate) unsafe extern "C" fn on_exception(
+    record: *const EXCEPTION_RECORD,
+    frame: *const c_void,
+    context: *mut CONTEXT,
+    dispatcher: *const DISPATCHER_CONTEXT,
+) -> c_int {
+    // SAFETY: the system passes the description of the exception.
+    let description = unsafe { &*record };
+    let code = description.ExceptionCode.cast_unsigned();
+    if description.ExceptionFlags & UNWINDING != 0 || !EXCEPTIONS.iter().any(|(known, ..)| *known == code) {
+        return CONTINUE_SEARCH;
+    }
+    // SAFETY: the system passes the state of the thread, to be changed if it is to go on.
+    let machine = unsafe { &mut *context };
+    if ABANDONED.get() == frame.addr() {
+        // A second fault, in a destructor or a __finally block that unwinding has called: no more of them.
+        let overflow = code == status::EXCEPTION_STACK_OVERFLOW as u32;
+        machine.Rip = guard::landing() as u64;
+        machine.Rsp = frame.addr() as u64;
+        machine.Rax = overflow.into();
+        return CONTINUE_EXECUTION;
+    }
+    let fault = classify(description);
+    match guard::armed(machine.Rsp as usize, |_| fault) {
+        Some(landing) if landing.stack == frame.addr() => {
+            ABANDONED.set(landing.stack);
+            let overflow = usize::from(fault.overflow) as *const c_void;
+            // SAFETY: the system passes what unwinding needs.
+            let dispatcher = unsafe { &*dispatcher };
+            // Runs the __finally blocks and destructors of the frames in between, and goes on at the landing place.
+            // SAFETY: the frame is that of a guarded call in progress, and the place is inside its function.
+            unsafe {
+                RtlUnwindEx(
+                    frame,
+                    landing.instruction as *const c_void,
+                    record,
+                    overflow,
+                    dispatcher.ContextRecord,
+                    dispatcher.HistoryTable,
+                );
+            }
+            CONTINUE_SEARCH // not reached
+        }
+        _ => CONTINUE_SEARCH,
+    }
+}
+
+fn classify(description: &EXCEPTION_RECORD) -> Fault {
+    let code = description.ExceptionCode.cast_unsigned();
+    let on_memory = [status::EXCEPTION_ACCESS_VIOLATION, status::EXCEPTION_IN_PAGE_ERROR];
+    // The first word tells whether it was read, written or executed, the second one where.
+    let address = match description.ExceptionInformation {
+        [_, address, ..] if on_memory.contains(&description.ExceptionCode) => Some(address),
+        _ => None,
+    };
+    Fault { code, address, overflow: description.ExceptionCode == status::EXCEPTION_STACK_OVERFLOW }
+}
+
+/// Called at the landing place, with the full stack of the call above it.
+pub(crate) extern "C" fn on_landing(overflow: c_int) {
+    unsafe extern "C" {
+        /// Makes the guard page anew that an overflow has used up (malloc.h of the C runtime).
+        fn _resetstkoflw() -> c_int;
+    }
+    ABANDONED.set(0);
+    if overflow != 0 {
+        // SAFETY: the stack pointer is far above the pages that become the guard. If it fails the next overflow ends
+        // the process.
+        unsafe { _resetstkoflw() };
+    }
+}
+
+/// Abandons the guarded call that has this landing place, at once: nothing in between is unwound.
+///
+/// # Safety
+/// The call is one of this thread's, in progress.
+pub(super) unsafe fn leave(landing: &Landing) -> ! {
+    // SAFETY: the landing place wants nothing but the stack pointer, and in eax that the stack has not run out.
+    unsafe {
+        asm!(
+            "mov rsp, {stack}",   // the stack of the call
+            "jmp {instruction}",  // the landing place
+            stack = in(reg) landing.stack,
+            instruction = in(reg) landing.instruction,
+            in("eax") 0,
+            options(noreturn),
+        );
+    }
+}
+
+/// Where the stack of the calling thread is, about.
+#[inline(never)]
+pub(super) fn stack_pointer() -> usize {
+    let stack: usize;
+    // SAFETY: only reads a register.
+    unsafe { asm!("mov {stack}, rsp", stack = out(reg) stack, options(nomem, nostack, preserves_flags)) };
+    stack
+}

@@ -1,0 +1,175 @@
+//! Windows.
+
+pub(crate) mod fault;
+mod loader;
+mod runtime;
+
+pub(crate) use loader::{Library, lifecycle_arguments};
+
+use core::mem::MaybeUninit;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::windows::ffi::OsStringExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::io::AsRawHandle;
+use std::path::Path;
+use std::time::Duration;
+use windows_sys::Win32::Foundation::{
+    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, WAIT_OBJECT_0,
+};
+use windows_sys::Win32::Globalization::{CP_ACP, MultiByteToWideChar};
+use windows_sys::Win32::Storage::FileSystem as files;
+use windows_sys::Win32::System::Memory::{PAGE_READWRITE, VirtualProtect};
+use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
+
+/// What makes a file the same file with the same content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    /// The volume's serial number.
+    pub(crate) device: u64,
+    /// The file's index on the volume.
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// Of the last modification: seconds and nanoseconds, in steps of 100.
+    pub(crate) modified: (i64, i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    Other,
+}
+
+/// What the system says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileStatus {
+    pub(crate) id: FileId,
+    pub(crate) kind: FileKind,
+    /// None: a copy inherits the rights of its directory.
+    pub(crate) permissions: u32,
+}
+
+/// Looks at a path, following links.
+///
+/// The file is opened for its attributes alone, which neither a linker that is writing it nor a scanner can forbid.
+pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
+    let mut options = OpenOptions::new();
+    // Without the flag a directory could not be opened, and would not be told from a missing file.
+    options.access_mode(files::FILE_READ_ATTRIBUTES).custom_flags(files::FILE_FLAG_BACKUP_SEMANTICS);
+    identity(&options.open(os_str(path))?)
+}
+
+/// Looks at an open file.
+pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
+    let mut buffer = MaybeUninit::<files::BY_HANDLE_FILE_INFORMATION>::uninit();
+    // SAFETY: an open handle and room for the answer.
+    if unsafe { files::GetFileInformationByHandle(file.as_raw_handle(), buffer.as_mut_ptr()) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded and has filled it.
+    let found = unsafe { buffer.assume_init() };
+    // SAFETY: an open handle.
+    let kind = match unsafe { files::GetFileType(file.as_raw_handle()) } {
+        files::FILE_TYPE_DISK if found.dwFileAttributes & files::FILE_ATTRIBUTE_DIRECTORY == 0 => FileKind::Regular,
+        files::FILE_TYPE_DISK => FileKind::Directory,
+        _ => FileKind::Other,
+    };
+    let wide = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    let time = wide(found.ftLastWriteTime.dwHighDateTime, found.ftLastWriteTime.dwLowDateTime).cast_signed();
+    let id = FileId {
+        device: found.dwVolumeSerialNumber.into(),
+        inode: wide(found.nFileIndexHigh, found.nFileIndexLow),
+        size: wide(found.nFileSizeHigh, found.nFileSizeLow),
+        modified: (time / 10_000_000, time % 10_000_000 * 100),
+    };
+    Ok(FileStatus { id, kind, permissions: 0 })
+}
+
+/// Creates a file that is not there yet, to be written and read.
+pub(crate) fn open_new(path: &Path, _permissions: u32) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+/// Writes all bytes at this place of a file.
+pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = file.seek_write(bytes, offset)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(written..).unwrap_or_default();
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+/// Does another program hold the file, so that it is to be had a little later?
+pub(crate) fn is_locked(error: &io::Error) -> bool {
+    let locks = [ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION];
+    error.raw_os_error().is_some_and(|code| locks.contains(&code.cast_unsigned()))
+}
+
+/// Removes a file. A scanner that is just looking at it is waited for, for a moment.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    for _ in 0..4 {
+        match fs::remove_file(path) {
+            Err(error) if is_locked(&error) => std::thread::sleep(Duration::from_millis(5)),
+            result => return result,
+        }
+    }
+    fs::remove_file(path)
+}
+
+/// Does a process of this number exist? Also true if it may not be asked.
+pub(crate) fn is_alive(process: u32) -> bool {
+    // SAFETY: only asks.
+    let handle = unsafe { OpenProcess(PROCESS_SYNCHRONIZE, 0, process) };
+    if handle.is_null() {
+        return io::Error::last_os_error().raw_os_error() != Some(ERROR_INVALID_PARAMETER.cast_signed());
+    }
+    // SAFETY: the handle from above. Somebody may still hold an ended process, whose handle is signalled.
+    let ended = unsafe { WaitForSingleObject(handle, 0) } == WAIT_OBJECT_0;
+    // SAFETY: the handle from above, given up here.
+    unsafe { CloseHandle(handle) };
+    !ended
+}
+
+/// A C string as a path: UTF-8. What is not UTF-8 comes from a host that uses the system's own code page.
+pub(crate) fn os_str(text: &CStr) -> Cow<'_, OsStr> {
+    match text.to_str() {
+        Ok(text) => Cow::Borrowed(OsStr::new(text)),
+        Err(_) => Cow::Owned(from_code_page(text.to_bytes())),
+    }
+}
+
+fn from_code_page(bytes: &[u8]) -> OsString {
+    let mut wide = vec![0; bytes.len()]; // never more units than bytes
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    // SAFETY: as many bytes, and room for as many units, as the lengths say.
+    let units = unsafe { MultiByteToWideChar(CP_ACP, 0, bytes.as_ptr(), length, wide.as_mut_ptr(), length) };
+    wide.truncate(usize::try_from(units).unwrap_or(0));
+    OsString::from_wide(&wide)
+}
+
+/// A path as a C string in UTF-8. Paths come from C strings or from the system, so there is no NUL in them.
+pub(crate) fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default()
+}
+
+/// Writes a word that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system
+/// does not allow it.
+///
+/// # Safety
+/// The word is mapped and aligned, and nobody else uses it meanwhile.
+pub(crate) unsafe fn write_protected(word: *mut usize, value: usize) {
+    let mut before = 0;
+    // SAFETY: a word that is mapped (the caller's promise), and room for the answer.
+    let allowed = unsafe { VirtualProtect(word.cast(), size_of::<usize>(), PAGE_READWRITE, &raw mut before) } != 0;
+    if allowed {
+        // SAFETY: the caller's promise, and it is writable now.
+        unsafe { word.write(value) };
+    }
+}
