@@ -38,8 +38,21 @@ fn in_child(test: &str, body: fn()) {
     }
 }
 
+/// A file name of this system's: that of the guest, or with a number, of its copy.
+fn name(version: &str) -> String {
+    format!("{}guest{version}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// What this system calls an access to memory that is not there.
+const NULL_WRITE: &str = if cfg!(windows) { "EXCEPTION_ACCESS_VIOLATION" } else { "SIGSEGV" };
+
 /// Builds the guest with these features and returns its file.
+///
+/// With `CR_TEST_RUST_GUESTS` set, it has been built and is in that directory: where the tests run there may be no cargo.
 fn build(features: &str) -> PathBuf {
+    if let Some(directory) = std::env::var_os("CR_TEST_RUST_GUESTS") {
+        return Path::new(&directory).join(format!("guest-{features}"));
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = root.join("target/rust-tests");
     std::fs::create_dir_all(&target).unwrap();
@@ -53,9 +66,10 @@ fn build(features: &str) -> PathBuf {
         .status()
         .unwrap();
     assert!(status.success(), "the guest does not build");
-    let guest = target.join(format!("guest-{features}.so"));
-    let temporary = target.join("next.so");
-    std::fs::copy(target.join("debug/libcr_test_guest.so"), &temporary).unwrap();
+    let guest = target.join(format!("guest-{features}"));
+    let temporary = target.join("next");
+    let made = std::env::consts::DLL_PREFIX.to_owned() + "cr_test_guest" + std::env::consts::DLL_SUFFIX;
+    std::fs::copy(target.join("debug").join(made), &temporary).unwrap();
     std::fs::rename(temporary, &guest).unwrap();
     guest
 }
@@ -71,7 +85,7 @@ impl Place {
     }
 
     fn file(&self) -> PathBuf {
-        self.0.path().join("libguest.so")
+        self.0.path().join(name(""))
     }
 
     /// Puts a guest there as a careful build does: a new file under a temporary name, then renamed.
@@ -115,10 +129,10 @@ fn a_reload_carries_tagged_and_zero_initialised_statics() {
         assert_eq!(plugin.update(false), Ok(1), "without the check it goes on");
         assert_eq!(plugin.update(true), Ok(2));
         assert_eq!(seen, [2, 103, 3, 1, 131], "UNLOAD and LOAD; the untagged counter starts anew");
-        assert_eq!(place.files(), ["libguest.so", "libguest1.so", "libguest2.so"]);
+        assert_eq!(place.files(), [name(""), name("1"), name("2")]);
         drop(plugin);
         assert_eq!(seen[4], 1314, "CLOSE");
-        assert_eq!(place.files(), ["libguest.so"], "no copies are left");
+        assert_eq!(place.files(), [name("")], "no copies are left");
     });
 }
 
@@ -133,7 +147,7 @@ fn a_crash_is_reported_and_rolled_back() {
         assert_eq!(plugin.update(true), Ok(2));
         let failure = plugin.update(true).unwrap_err();
         assert_eq!((failure.value, failure.failure), (-1, cr_failure::CR_SEGFAULT as u32));
-        assert_eq!(failure.text, "SIGSEGV at address 0x0 in CR_STEP of version 2");
+        assert_eq!(failure.text, format!("{NULL_WRITE} at address 0x0 in CR_STEP of version 2"));
         assert_eq!(plugin.version(), 1);
         assert_eq!(plugin.update(true), Ok(1), "rolled back");
         assert_eq!(seen[1], 101, "the state of the last unload");
@@ -215,7 +229,8 @@ fn each_thread_has_its_own_plugin() {
 fn a_missing_file_and_a_directory_are_errors() {
     // SAFETY: nothing is loaded.
     let missing = unsafe { Plugin::open("/nowhere/libguest.so") }.unwrap_err();
-    assert!(missing.to_string().starts_with("cannot find /nowhere/libguest.so: No such file"), "{missing}");
+    let start = if cfg!(windows) { "cannot find " } else { "cannot find /nowhere/libguest.so: No such file" };
+    assert!(missing.to_string().starts_with(start), "{missing}");
     let place = tempfile::tempdir().unwrap();
     // SAFETY: nothing is loaded.
     let directory = unsafe { Plugin::open(place.path()) }.unwrap_err();
@@ -247,7 +262,7 @@ fn options_choose_entry_place_and_log() {
         let mut plugin = unsafe { Plugin::open_with(place.file(), &options) }.unwrap();
         plugin.set_userdata(seen.as_mut_ptr().cast());
         assert_eq!(plugin.update(true), Ok(1));
-        assert_eq!(place.files(), ["libguest.so"]);
-        assert!(copies.path().join("libguest1.so").exists());
+        assert_eq!(place.files(), [name("")]);
+        assert!(copies.path().join(name("1")).exists());
     });
 }
