@@ -8,8 +8,14 @@
 //! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
 //! arms it again. So a guest that calls back into the library cannot make us lose our place.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(all(test, unix))]
+mod tests;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 mod x86_64;
+#[cfg(target_arch = "aarch64")]
+use aarch64 as arch;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 use x86_64 as arch;
 
@@ -61,6 +67,9 @@ pub(crate) struct Thread {
     pub(crate) stack_high: usize,
 }
 
+// The assembly makes room for it.
+const _: () = assert!(size_of::<Thread>() == 3 * size_of::<usize>());
+
 const SEAL: usize = 0x6372_5f67_7561_7264_u64 as usize;
 
 impl Frame {
@@ -102,6 +111,13 @@ impl Drop for Armed {
 /// guest's own business.
 #[inline]
 pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
+    // SAFETY: `guarded` has linked the frame of `stack`, which outlives the call; the rest is the caller's promise.
+    guarded(|stack| unsafe { arch::enter(stack, function, a, b, c) })
+}
+
+/// Links a frame for the time of `enter`, which gets the place where it notes the stack pointer.
+#[inline(always)]
+fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
     let thread = arch::thread();
     // SAFETY: the thread's own block, alive as long as the thread.
     if unsafe { (*thread).stack_high } == 0 {
@@ -120,8 +136,7 @@ pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut 
     let armed = Armed { thread, frame: &frame };
     // SAFETY: as above.
     unsafe { (*thread).top = (&raw const frame).cast_mut() };
-    // SAFETY: the frame is linked and outlives the call; the rest is the caller's promise.
-    let result = unsafe { arch::enter(frame.stack.as_ptr(), function, a, b, c) };
+    let result = enter(frame.stack.as_ptr());
     drop(armed);
     match frame.fault.get() {
         Fault { code: 0, .. } => Ok(result),

@@ -17,5 +17,8 @@ pub(crate) use system::{
     remove, stat, write_at, write_protected,
 };
 
-#[cfg(not(any(all(target_os = "linux", target_arch = "x86_64"), all(target_os = "windows", target_arch = "x86_64"))))]
-compile_error!("cr supports Linux and Windows on x86-64 so far");
+#[cfg(not(any(
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
+    all(target_os = "windows", target_arch = "x86_64"),
+)))]
+compile_error!("cr supports Linux on x86-64 and 64-bit ARM, and Windows on x86-64, so far");

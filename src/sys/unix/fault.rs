@@ -1,8 +1,8 @@
 //! Faults as POSIX signals: the handler, and what was there before it.
 
-use super::stack;
+use super::{context, stack};
 use crate::abi::cr_failure;
-use crate::guard::{self, Fault, Landing, Thread};
+use crate::guard::{self, Fault, Thread};
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::ptr::{null, null_mut};
@@ -155,12 +155,12 @@ fn restore() {
 }
 
 /// The handler. It allocates nothing and takes no lock.
-unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, saved: *mut c_void) {
     // SAFETY: the kernel passes the signal's description.
     let description = unsafe { &*info };
     // SAFETY: the kernel passes the saved context of the interrupted code.
-    let machine = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext };
-    let stack_pointer = stack_pointer(machine);
+    let machine = unsafe { &mut (*saved.cast::<libc::ucontext_t>()).uc_mcontext };
+    let stack_pointer = context::stack_pointer(machine);
     let landing = if is_own(description) {
         guard::armed(stack_pointer, |thread| classify(signal, description, stack_pointer, thread))
     } else {
@@ -168,9 +168,9 @@ unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t,
     };
     match landing {
         // The kernel restores the signal mask and leaves the alternate stack when we return.
-        Some(landing) => resume(machine, &landing),
+        Some(landing) => context::resume(machine, &landing),
         // SAFETY: the kernel's own arguments.
-        None => unsafe { pass_on(signal, info, context) },
+        None => unsafe { pass_on(signal, info, saved) },
     }
 }
 
@@ -207,8 +207,7 @@ const SI_KERNEL: c_int = 0x80;
 
 /// Is this address a part of the stack that could not be had?
 fn beyond_stack(address: usize, stack_pointer: usize, thread: &Thread) -> bool {
-    // Code may use a little memory below the stack pointer: a red zone of 128 bytes, and what a call pushes.
-    let lowest = stack_pointer.saturating_sub(256);
+    let lowest = stack_pointer.saturating_sub(context::REACH);
     // With one huge frame the stack pointer may be far below its stack.
     let reach = 1 << 30;
     let on_own_stack = stack_pointer < thread.stack_high && stack_pointer > thread.stack_low.saturating_sub(reach);
@@ -220,7 +219,7 @@ fn beyond_stack(address: usize, stack_pointer: usize, thread: &Thread) -> bool {
 
 /// # Safety
 /// The kernel's arguments of a signal handler.
-unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, saved: *mut c_void) {
     let index = SIGNALS.iter().position(|(known, ..)| *known == signal);
     let Some(previous) = index.and_then(|index| PREVIOUS.get(index)) else { return };
     let action = previous.get();
@@ -239,7 +238,7 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_voi
             }
         }
         // SAFETY: a handler that the host installed for this signal, with what the kernel passed.
-        handler => unsafe { call_previous(handler, &action, previous, signal, info, context) },
+        handler => unsafe { call_previous(handler, &action, previous, signal, info, saved) },
     }
 }
 
@@ -271,7 +270,7 @@ unsafe fn call_previous(
     previous: &Previous,
     signal: c_int,
     info: *mut libc::siginfo_t,
-    context: *mut c_void,
+    saved: *mut c_void,
 ) {
     if action.sa_flags & libc::SA_RESETHAND != 0 {
         previous.handler.store(libc::SIG_DFL, Ordering::Release);
@@ -289,7 +288,7 @@ unsafe fn call_previous(
         // SAFETY: with this flag it is such a function.
         let handler = unsafe { transmute::<usize, Handler>(handler) };
         // SAFETY: the kernel's arguments.
-        unsafe { handler(signal, info, context) };
+        unsafe { handler(signal, info, saved) };
     } else {
         // SAFETY: without the flag it is such a function.
         let handler = unsafe { transmute::<usize, unsafe extern "C-unwind" fn(c_int)>(handler) };
@@ -306,27 +305,4 @@ fn empty_set() -> libc::sigset_t {
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: zeroed and then set by the call.
     unsafe { set.assume_init() }
-}
-
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn stack_pointer(machine: &libc::mcontext_t) -> usize {
-    machine.gregs.get(libc::REG_RSP as usize).map_or(0, |value| *value as usize)
-}
-
-/// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-fn resume(machine: &mut libc::mcontext_t, landing: &Landing) {
-    // Flags that must not reach our code: trap (8), direction (10), alignment check (18).
-    const UNWANTED: i64 = 1 << 8 | 1 << 10 | 1 << 18;
-    let registers = &mut machine.gregs;
-    let mut set = |register: c_int, value: i64| {
-        if let Some(slot) = registers.get_mut(register as usize) {
-            *slot = value;
-        }
-    };
-    set(libc::REG_RIP, landing.instruction as i64);
-    set(libc::REG_RSP, landing.stack as i64);
-    if let Some(flags) = registers.get_mut(libc::REG_EFL as usize) {
-        *flags &= !UNWANTED;
-    }
 }

@@ -1,5 +1,6 @@
 //! POSIX systems.
 
+mod context;
 pub(crate) mod fault;
 mod loader;
 mod stack;

@@ -1,0 +1,145 @@
+//! The guarded call on 64-bit ARM, AAPCS64 calling convention.
+//!
+//! Instructions that older processors do not know are written as `hint`s, which those skip, and which every
+//! assembler takes.
+
+use super::{Function, Thread};
+use core::arch::{asm, global_asm};
+use core::ffi::c_void;
+
+unsafe extern "C-unwind" {
+    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
+    #[link_name = "cr_guard_enter"]
+    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
+
+    /// Not a function: the place inside `enter` where an abandoned call goes on.
+    static cr_guard_landing: u8;
+}
+
+/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
+pub(super) fn landing() -> usize {
+    (&raw const cr_guard_landing).addr()
+}
+
+/// This thread's block.
+#[inline(always)]
+pub(super) fn thread() -> *mut Thread {
+    let thread: *mut Thread;
+    // SAFETY: reads the offset of the block (set by the dynamic loader) and the thread pointer (ELF for the Arm
+    // 64-bit Architecture, "Initial Exec"; on Linux the thread pointer is in tpidr_el0).
+    unsafe {
+        asm!(
+            "adrp {thread}, :gottprel:cr_guard_thread",                // the page of the offset's place
+            "ldr {thread}, [{thread}, :gottprel_lo12:cr_guard_thread]", // offset from the thread pointer
+            "mrs {pointer}, tpidr_el0",                                // the thread pointer
+            "add {thread}, {thread}, {pointer}",
+            thread = out(reg) thread,
+            pointer = out(reg) _,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    thread
+}
+
+// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
+// that every thread has from its start, so that reading it in a signal handler never allocates.
+global_asm!(
+    ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits",
+    ".globl cr_guard_thread",
+    ".hidden cr_guard_thread",
+    ".type cr_guard_thread, @object",
+    ".size cr_guard_thread, 24",
+    ".p2align 3",
+    "cr_guard_thread:",
+    ".zero 24",
+    ".popsection",
+);
+
+// enter(x0: stack, x1: function, x2: a, x3: b, x4: c) -> x0
+//
+// All callee-saved registers are on the stack: x19 to x30, of v8 to v15 the low halves, and the control word of the
+// floating-point unit. An abandoned call needs only the stack pointer to restore everything.
+global_asm!(
+    ".pushsection .text.cr_guard_enter, \"ax\", @progbits",
+    ".globl cr_guard_enter",
+    ".hidden cr_guard_enter",
+    ".type cr_guard_enter, @function",
+    ".p2align 4",
+    "cr_guard_enter:",
+    ".cfi_startproc",
+    "hint #25", // paciasp: signs the return address, where the processor can; also a place that may be called (BTI)
+    ".cfi_negate_ra_state",
+    "stp x29, x30, [sp, #-176]!", // frame pointer and return address; room for all
+    ".cfi_def_cfa_offset 176",
+    ".cfi_offset x29, -176",
+    ".cfi_offset x30, -168",
+    "mov x29, sp", // a frame pointer, for profilers and for the unwinder
+    ".cfi_def_cfa_register x29",
+    "stp x19, x20, [sp, #16]", // the other callee-saved registers
+    ".cfi_offset x19, -160",
+    ".cfi_offset x20, -152",
+    "stp x21, x22, [sp, #32]",
+    ".cfi_offset x21, -144",
+    ".cfi_offset x22, -136",
+    "stp x23, x24, [sp, #48]",
+    ".cfi_offset x23, -128",
+    ".cfi_offset x24, -120",
+    "stp x25, x26, [sp, #64]",
+    ".cfi_offset x25, -112",
+    ".cfi_offset x26, -104",
+    "stp x27, x28, [sp, #80]",
+    ".cfi_offset x27, -96",
+    ".cfi_offset x28, -88",
+    "stp d8, d9, [sp, #96]", // and those of the floating-point unit
+    ".cfi_offset d8, -80",
+    ".cfi_offset d9, -72",
+    "stp d10, d11, [sp, #112]",
+    ".cfi_offset d10, -64",
+    ".cfi_offset d11, -56",
+    "stp d12, d13, [sp, #128]",
+    ".cfi_offset d12, -48",
+    ".cfi_offset d13, -40",
+    "stp d14, d15, [sp, #144]",
+    ".cfi_offset d14, -32",
+    ".cfi_offset d15, -24",
+    "mrs x9, fpcr",       // rounding mode and traps
+    "str x9, [sp, #160]", // for an abandoned call: a function that returns has kept them
+    "str x29, [x0]",      // *stack: from here on the call can be abandoned; x29 is the stack pointer
+    "mov x9, x1",         // the function
+    "mov x0, x2",         // its first argument
+    "mov x1, x3",         // its second
+    "mov x2, x4",         // its third
+    "blr x9",             // the guest
+    "2:",                 // common way out; x0 is the result
+    "ldp d14, d15, [sp, #144]",
+    "ldp d12, d13, [sp, #128]",
+    "ldp d10, d11, [sp, #112]",
+    "ldp d8, d9, [sp, #96]",
+    "ldp x27, x28, [sp, #80]",
+    "ldp x25, x26, [sp, #64]",
+    "ldp x23, x24, [sp, #48]",
+    "ldp x21, x22, [sp, #32]",
+    "ldp x19, x20, [sp, #16]",
+    ".cfi_remember_state",
+    "ldp x29, x30, [sp], #176", // gives the room back
+    ".cfi_def_cfa sp, 0",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "hint #29", // autiasp: checks the signature; the stack pointer is that of the beginning
+    ".cfi_negate_ra_state",
+    "ret",
+    ".cfi_restore_state",
+    // The fault hook has set pc to here and sp to frame.stack; all other registers are the guest's.
+    ".globl cr_guard_landing",
+    ".hidden cr_guard_landing",
+    "cr_guard_landing:",
+    "hint #36",           // bti j: a place that may be jumped to, whatever the guest was about to do
+    "mov x29, sp",        // the frame pointer, so that the unwind table above holds here too
+    "ldr x9, [sp, #160]", // the caller's control word
+    "msr fpcr, x9",
+    "mov w0, #-1", // a result; the caller looks at frame.fault first
+    "b 2b",
+    ".cfi_endproc",
+    ".size cr_guard_enter, . - cr_guard_enter",
+    ".popsection",
+);
