@@ -1,10 +1,12 @@
-//! Writes `include/cr.h` when the feature `header` is on; otherwise it does nothing.
+//! Tells the tests which machine they are for; writes `include/cr.h` when the feature `header` is on.
 //!
 //! The hand-written part is `include/cr.h.in`. Its lines `/* @NAME@ */` are replaced by what cbindgen makes of
 //! `src/abi.rs` and `src/capi.rs`. What cbindgen has no setting for is put right here, on the text.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-env=CR_TARGET={}", std::env::var("TARGET")?);
+    println!("cargo::rustc-env=CR_HOST={}", std::env::var("HOST")?);
     #[cfg(feature = "header")]
     header::write()?;
     Ok(())

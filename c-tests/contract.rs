@@ -303,7 +303,7 @@ scenarios! {
     r07_wrong_kind_of_elf
     r07_wrong_magic
     r07_no_segments
-    r07_real_32_bit_library
+    r07_real_library_of_the_other_word_size
     r07_unresolved_symbol_goes_back_to_the_old_version
     r07_unresolved_symbol_in_the_first_version_waits_for_the_file_to_change
     r07_missing_needed_library

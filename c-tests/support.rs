@@ -1,10 +1,12 @@
 //! Runs one scenario of a test host: in a process of its own, in a directory of its own, for a limited time.
 
 mod build;
+mod target;
 
 pub(crate) use build::{Suite, suite};
 
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -20,20 +22,43 @@ const SKIPPED: i32 = 77;
 
 /// Runs a scenario and fails unless it passes.
 pub(crate) fn run(host: &str, scenario: &str) {
+    if let Some(reason) = reason_of_emulator(scenario) {
+        return skipped(host, scenario, reason);
+    }
     let suite = suite();
     let (status, output) = run_limited(suite.command(host).arg(scenario));
     match status {
         None => panic!("{scenario} was still running after {LIMIT:?}\n{output}"),
         Some(status) if status.success() => {}
-        Some(status) if status.code() == Some(SKIPPED) => eprintln!("{output}"),
+        Some(status) if status.code() == Some(SKIPPED) => {
+            let said = output.lines().find_map(|line| line.strip_prefix("skipped: "));
+            skipped(host, scenario, said.unwrap_or(&output));
+        }
         Some(status) => panic!("{scenario}: {status}\n{output}"),
+    }
+}
+
+/// Why the emulator cannot run the scenario, if there is one and it cannot.
+fn reason_of_emulator(scenario: &str) -> Option<&'static str> {
+    let list = include_str!("emulator.list").lines().filter(|line| !line.starts_with('#'));
+    let mut entries = list.filter_map(|line| line.split_once(' '));
+    entries.find(|(name, _)| *name == scenario && target::is_emulated()).map(|(_, reason)| reason.trim())
+}
+
+/// Says so, and adds it to the list in the file that `CR_TEST_SKIPPED` names: the test counts as passed.
+fn skipped(host: &str, scenario: &str, reason: &str) {
+    eprintln!("skipped: {reason}");
+    if let Some(list) = std::env::var_os("CR_TEST_SKIPPED") {
+        let mut list = File::options().append(true).create(true).open(list).unwrap();
+        // One write: others do the same meanwhile.
+        list.write_all(format!("{host} {scenario}: {reason}\n").as_bytes()).unwrap();
     }
 }
 
 impl Suite {
     /// A host, ready to be told its scenario.
     pub(crate) fn command(&self, host: &str) -> Command {
-        let mut command = Command::new(self.directory.join(host));
+        let mut command = target::program(self.directory.join(host));
         command.env("CR_TEST_GUESTS", self.directory.join("guests")).env("CR_TEST_LIBRARY", &self.shared_library);
         command
     }
@@ -78,7 +103,7 @@ fn stop_group(child: &Child) {
 
 /// The global names that `nm` finds.
 pub(crate) fn names(arguments: &[&str], file: &Path) -> Vec<String> {
-    let output = Command::new("nm").args(arguments).arg(file).output().unwrap();
+    let output = target::binutil("nm").args(arguments).arg(file).output().unwrap();
     assert!(output.status.success(), "nm {arguments:?} {}", file.display());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let name = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may
 
+#[path = "../c-tests/support/target.rs"]
+mod target;
+
 use cr::abi::{cr_failure, cr_log_level};
 use cr::host::{Options, Plugin};
 use std::path::{Path, PathBuf};
@@ -11,19 +14,21 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Runs a test in a process of its own, for at most a minute.
+/// Runs a test in a process of its own, for at most a minute; emulated machines take longer.
 fn in_child(test: &str, body: fn()) {
     const MARK: &str = "CR_TEST_CHILD";
     if std::env::var(MARK).as_deref() == Ok(test) {
         return body();
     }
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    // The clock starts when what all guests need is built.
+    build("");
+    let mut child = target::program(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(MARK, test)
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(if target::is_emulated() { 240 } else { 60 });
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "the child ended with {status}");
@@ -54,22 +59,25 @@ fn build(features: &str) -> PathBuf {
         return Path::new(&directory).join(format!("guest-{features}"));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = root.join("target/rust-tests");
-    std::fs::create_dir_all(&target).unwrap();
+    let triple = target::triple();
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    std::fs::create_dir_all(&place).unwrap();
     // Cargo gives all of them one name, and other tests build at the same time.
-    let lock = std::fs::File::create(target.join("lock")).unwrap();
+    let lock = std::fs::File::create(place.join("lock")).unwrap();
     lock.lock().unwrap();
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features, "--target-dir"])
-        .arg(&target)
+        .args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features])
+        .args(["--target", &triple, "--target-dir"])
+        .arg(&place)
         .current_dir(root)
+        .env("CARGO_PROFILE_DEV_DEBUG", "0") // the file is copied very often
         .status()
         .unwrap();
     assert!(status.success(), "the guest does not build");
-    let guest = target.join(format!("guest-{features}"));
-    let temporary = target.join("next");
+    let guest = place.join(format!("guest-{features}"));
+    let temporary = place.join("next");
     let made = std::env::consts::DLL_PREFIX.to_owned() + "cr_test_guest" + std::env::consts::DLL_SUFFIX;
-    std::fs::copy(target.join("debug").join(made), &temporary).unwrap();
+    std::fs::copy(place.join(triple).join("debug").join(made), &temporary).unwrap();
     std::fs::rename(temporary, &guest).unwrap();
     guest
 }

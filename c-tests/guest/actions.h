@@ -2,6 +2,7 @@
 #ifndef CR_TEST_ACTIONS_H
 #define CR_TEST_ACTIONS_H
 
+#include "faults.h"
 #include "script.h"
 
 #include <signal.h>
@@ -58,22 +59,15 @@ static int obey(struct script *s, struct cr_plugin *ctx, const struct script_ord
         *(volatile int *)(size_t)always_zero = 1;
         break;
     case ACT_ILLEGAL:
-        __builtin_trap();
+        fault_illegal();
+        break;
     case ACT_ABORT:
         abort();
-    case ACT_DIVIDE: {
-        volatile int quotient = 100 / always_zero; /* a compiler needs no division for 1 / x */
-        (void)quotient;
+    case ACT_DIVIDE:
+        always_zero = fault_divide(always_zero);
         break;
-    }
     case ACT_TRAP:
-#if defined(__x86_64__)
-        __asm__ volatile("int3");
-#elif defined(__aarch64__)
-        __asm__ volatile("brk #0");
-#else
-        raise(SIGTRAP);
-#endif
+        fault_trap();
         break;
     case ACT_BUS:
         lose_a_page();

@@ -2,6 +2,7 @@
 #ifndef CR_TEST_CRASH_H
 #define CR_TEST_CRASH_H
 
+#include "../guest/faults.h"
 #include "check.h"
 
 #include <csignal>

@@ -126,13 +126,13 @@ SCENARIO_DIES(r01_failed_assertion_in_a_log_callback_dies_of_it, SIGABRT) {
 SCENARIO_DIES(r01_illegal_instruction_of_the_host_dies_of_it, SIGILL) {
     Experienced p;
     about_to_die();
-    __builtin_trap();
+    fault_illegal();
 }
 
 SCENARIO_DIES(r01_division_of_the_host_dies_of_it, SIGFPE) {
     Experienced p;
     about_to_die();
-    crash_zero = 100 / crash_zero;
+    crash_zero = fault_divide(crash_zero);
 }
 
 SCENARIO_DIES(r01_raise_of_the_host_dies_of_it, SIGTRAP) {

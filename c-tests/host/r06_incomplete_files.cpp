@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <elf.h>
+#include <link.h>
 #include <set>
 #include <thread>
 #include <unistd.h>
@@ -34,9 +35,9 @@ std::set<size_t> boundaries(const char *bytes, size_t size) {
             }
         }
     };
-    auto *header = reinterpret_cast<const Elf64_Ehdr *>(bytes);
-    auto *segments = reinterpret_cast<const Elf64_Phdr *>(bytes + header->e_phoff);
-    auto *sections = reinterpret_cast<const Elf64_Shdr *>(bytes + header->e_shoff);
+    auto *header = reinterpret_cast<const ElfW(Ehdr) *>(bytes);
+    auto *segments = reinterpret_cast<const ElfW(Phdr) *>(bytes + header->e_phoff);
+    auto *sections = reinterpret_cast<const ElfW(Shdr) *>(bytes + header->e_shoff);
     mark(EI_NIDENT);
     mark(sizeof *header);
     for (size_t page = 0; page < size; page += 4096) {

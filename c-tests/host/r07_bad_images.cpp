@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <functional>
+#include <link.h>
 
 namespace {
 
@@ -47,10 +48,10 @@ void guest_is_refused(const char *guest, const char *text) {
     p.close();
 }
 
-void patched_guest_is_refused(const std::function<void(Elf64_Ehdr &)> &patch) {
+void patched_guest_is_refused(const std::function<void(ElfW(Ehdr) &)> &patch) {
     size_t size = 0;
     char *bytes = read_file(guest_path("general_b"), &size);
-    patch(*reinterpret_cast<Elf64_Ehdr *>(bytes));
+    patch(*reinterpret_cast<ElfW(Ehdr) *>(bytes));
     Plugin p("general_a");
     p.run();
     install_bytes(bytes, size, p.path.c_str());
@@ -92,34 +93,40 @@ SCENARIO(r07_entry_point_that_is_only_imported) {
 }
 
 SCENARIO(r07_wrong_architecture) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_machine = EM_AARCH64; });
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_machine = EM_386; });
+    for (unsigned machine : {EM_AARCH64, EM_386, EM_X86_64}) {
+        patched_guest_is_refused([machine](ElfW(Ehdr) & header) {
+            header.e_machine = static_cast<ElfW(Half)>(header.e_machine == machine ? EM_S390 : machine);
+        });
+    }
 }
 
 SCENARIO(r07_wrong_class) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_CLASS] = ELFCLASS32; });
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_CLASS] = 9; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_ident[EI_CLASS] ^= ELFCLASS32 ^ ELFCLASS64; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_ident[EI_CLASS] = 9; });
 }
 
 SCENARIO(r07_wrong_byte_order) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[EI_DATA] = ELFDATA2MSB; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_ident[EI_DATA] = ELFDATA2MSB; });
 }
 
 SCENARIO(r07_wrong_kind_of_elf) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_REL; });
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_CORE; });
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_type = ET_EXEC; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_type = ET_REL; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_type = ET_CORE; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_type = ET_EXEC; });
 }
 
 SCENARIO(r07_wrong_magic) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_ident[0] = 'M'; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_ident[0] = 'M'; });
 }
 
 SCENARIO(r07_no_segments) {
-    patched_guest_is_refused([](Elf64_Ehdr &header) { header.e_phnum = 0; });
+    patched_guest_is_refused([](ElfW(Ehdr) & header) { header.e_phnum = 0; });
 }
 
-SCENARIO(r07_real_32_bit_library) { guest_is_refused("bits32", "32"); }
+SCENARIO(r07_real_library_of_the_other_word_size) {
+    bool wide = sizeof(void *) == 8;
+    guest_is_refused(wide ? "bits32" : "bits64", wide ? "32-bit" : "64-bit");
+}
 
 SCENARIO(r07_unresolved_symbol_goes_back_to_the_old_version) {
     Plugin p("general_a");
@@ -215,9 +222,9 @@ SCENARIO(r07_every_header_byte_turned_over) {
     // Some of these load and some do not; what counts is that the host lives, and that a version runs afterwards.
     size_t size = 0;
     char *bytes = read_file(guest_path("general_b"), &size);
-    auto *header = reinterpret_cast<Elf64_Ehdr *>(bytes);
-    size_t end = header->e_phoff + header->e_phnum * sizeof(Elf64_Phdr);
-    auto *segments = reinterpret_cast<Elf64_Phdr *>(bytes + header->e_phoff);
+    auto *header = reinterpret_cast<ElfW(Ehdr) *>(bytes);
+    size_t end = header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr));
+    auto *segments = reinterpret_cast<ElfW(Phdr) *>(bytes + header->e_phoff);
     Plugin p("general_a");
     p.run();
     for (size_t at = 0; at < end; ++at) {
@@ -225,8 +232,8 @@ SCENARIO(r07_every_header_byte_turned_over) {
         // it trusts them.
         bool trusted = false;
         for (int i = 0; i < header->e_phnum; ++i) {
-            size_t start = header->e_phoff + i * sizeof(Elf64_Phdr);
-            bool here = at >= start && at < start + sizeof(Elf64_Phdr);
+            size_t start = header->e_phoff + i * sizeof(ElfW(Phdr));
+            bool here = at >= start && at < start + sizeof(ElfW(Phdr));
             trusted = trusted || (here && (segments[i].p_type == PT_LOAD || segments[i].p_type == PT_DYNAMIC ||
                                            segments[i].p_type == PT_GNU_RELRO || segments[i].p_type == PT_TLS));
         }

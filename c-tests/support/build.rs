@@ -3,6 +3,8 @@
 //! Tests run as processes of their own, several at a time: the first one builds, under a lock, and the others find
 //! a stamp that says of what everything was made.
 
+use super::target;
+use super::target::compiler;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
@@ -42,13 +44,13 @@ struct Job {
 
 fn prepare() -> Suite {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let directory = target.join("c-tests");
+    let directory = target.join(format!("c-tests/{}", target::triple()));
     fs::create_dir_all(directory.join("guests")).unwrap();
     let lock = File::create(directory.join("lock")).unwrap();
     lock.lock().unwrap();
 
     let libraries = std::env::var_os("CR_LIB_DIR").map(PathBuf::from);
-    let built = libraries.unwrap_or_else(|| target.join("capi/release"));
+    let built = libraries.unwrap_or_else(|| target.join(format!("capi/{}/release", target::triple())));
     let suite = Suite { static_library: built.join("libcr.a"), shared_library: built.join("libcr.so"), directory };
     let stamp = suite.directory.join("stamp");
     let key = key_of_all(&suite);
@@ -72,7 +74,7 @@ fn build_library(target: &Path, crate_type: &str) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root()).args(["rustc", "--quiet", "--lib", "--release", "--features", "capi"]);
-    command.args(["--crate-type", crate_type, "--target-dir"]).arg(target);
+    command.args(["--crate-type", crate_type, "--target", &target::triple(), "--target-dir"]).arg(target);
     expect_success(&mut command);
 }
 
@@ -99,7 +101,7 @@ fn build_all(suite: &Suite) {
     run_all(jobs);
 
     let link = |name: &str, objects: &[PathBuf], library: Option<&Path>| {
-        let mut command = compiler(true);
+        let mut command = compiler_in_ci(true);
         command.arg("-o").arg(suite.directory.join(name)).args(objects).args(&common).args(library);
         if let Some(place) = library.and_then(Path::parent) {
             // Where the shared library is found again, under its SONAME if it has one.
@@ -114,7 +116,7 @@ fn build_all(suite: &Suite) {
 
 fn object_job(source: &Path, object: &Path) -> Job {
     let cpp = source.extension().is_some_and(|extension| extension == "cpp");
-    let mut command = compiler(cpp);
+    let mut command = compiler_in_ci(cpp);
     // C with the system's extensions: the hosts speak to Linux, not only to C.
     command.arg(if cpp { "-std=c++11" } else { "-std=gnu11" }).args(["-g", "-Wall", "-Wextra", "-pthread"]);
     command.arg("-I").arg(root().join("include")).arg("-c").arg(source).arg("-o").arg(object);
@@ -131,27 +133,46 @@ fn guests(directory: &Path) -> Vec<Job> {
             let mut word = || words.next().unwrap_or_else(|| panic!("guests.list: {line}"));
             let (name, which, source) = (word(), word(), root().join("c-tests/guest").join(word()));
             let cpp = source.extension().is_some_and(|extension| extension == "cpp");
-            let mut command = if which == "cc" { compiler(cpp) } else { Command::new(which) };
+            let x86 = words.clone().any(|flag| flag == "-m32" || flag == "-m64");
+            let mut command = match which {
+                "cc" if x86 => Command::new("cc"),
+                "cc" => compiler_in_ci(cpp),
+                other => named_compiler(other),
+            };
             let output = directory.join(format!("{name}.so"));
             command.args(["-shared", "-fPIC", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
             command.arg(&source).arg("-o").arg(&output).args(words.clone());
-            // The default compiler is there; the others, linkers and 32-bit code may be missing.
-            let optional = which != "cc" || words.any(|flag| flag.starts_with("-fuse-ld=") || flag == "-m32");
+            if let Some(linker) = words.clone().find_map(|flag| flag.strip_prefix("-fuse-ld=")) {
+                command.args(target::find_linker(linker));
+            }
+            // The default compiler is there; the others, linkers and code for other machines may be missing.
+            let optional = which != "cc" || x86 || words.any(|flag| flag.starts_with("-fuse-ld="));
             Job { output, sources: vec![source], command, optional }
         })
         .collect()
 }
 
-/// The C or C++ compiler of this machine, as CC, CXX and cargo's configuration name it.
-fn compiler(cpp: bool) -> Command {
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let mut build = cc::Build::new();
-    build.cpp(cpp).target(&target).host(&target).opt_level(0).cargo_metadata(false).no_default_flags(true);
-    let mut command = build.get_compiler().to_command();
+/// The default compiler; CI accepts no warnings of it.
+fn compiler_in_ci(cpp: bool) -> Command {
+    let mut command = compiler(cpp);
     if std::env::var_os("CI").is_some() {
         command.arg("-Werror");
     }
     command
+}
+
+/// A compiler that a guest asks for by its name.
+fn named_compiler(name: &str) -> Command {
+    let triple = target::triple();
+    match name {
+        _ if triple == env!("CR_HOST") => Command::new(name),
+        "g++" => compiler(true),
+        _ => {
+            let mut command = Command::new(name);
+            command.arg(format!("--target={}", triple.replace("-unknown", "")));
+            command
+        }
+    }
 }
 
 /// Runs the jobs whose files are older than what they are made of, some at a time.

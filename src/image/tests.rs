@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
+#[path = "../../c-tests/support/target.rs"]
+mod target;
+
 use super::{Image, Target, parse, precheck};
 use crate::error::Error;
+use goblin::elf::header::machine_to_str;
 use std::path::Path;
 use std::process::Command;
 
@@ -21,8 +25,8 @@ fn build(flags: &[&str]) -> Vec<u8> {
     let source = place.path().join("guest.c");
     std::fs::write(&source, SOURCE).unwrap();
     let library = place.path().join("guest.so");
-    let status =
-        Command::new("cc").args(["-shared", "-fPIC"]).args(flags).arg("-o").arg(&library).arg(&source).status();
+    let mut compiler = target::compiler(false);
+    let status = compiler.args(["-shared", "-fPIC"]).args(flags).arg("-o").arg(&library).arg(&source).status();
     assert!(status.unwrap().success());
     std::fs::read(library).unwrap()
 }
@@ -55,7 +59,8 @@ fn readelf_sections(bytes: &[u8]) -> Vec<(String, u64, u64)> {
 fn sections_are_those_that_readelf_shows() {
     for linker in ["bfd", "gold", "lld", "mold"] {
         for more in ["-Wl,-z,relro,-z,now", "-Wl,-z,norelro", "-s"] {
-            let bytes = build(&[&format!("-fuse-ld={linker}"), more]);
+            let place = target::find_linker(linker).unwrap_or_else(|| "-fPIC".into());
+            let bytes = build(&[&place, &format!("-fuse-ld={linker}"), more]);
             let image = parse_native(&bytes).unwrap();
             let ours: Vec<_> = image.state.iter().map(|s| (s.name.clone(), s.address, s.size)).collect();
             assert_eq!(ours, readelf_sections(&bytes), "{linker} {more}");
@@ -84,12 +89,12 @@ fn the_wrong_kind_is_named() {
         bytes[offset] = value;
         parse_native(&bytes).unwrap_err().to_string()
     };
-    assert_eq!(with(18, 183), "the image is for AARCH64, this program needs X86_64 with 64 bits");
-    assert_eq!(with(4, 1), "the image is for a 32-bit machine, this program needs X86_64 with 64 bits");
-    assert_eq!(
-        with(5, 2),
-        "the image is for a machine of the other byte order, this program needs X86_64 with 64 bits"
-    );
+    let Target { machine, wide, .. } = Target::native();
+    let (bits, other_bits, other_class) = if wide { (64, 32, 1) } else { (32, 64, 2) };
+    let need = format!("this program needs {} with {bits} bits", machine_to_str(machine));
+    assert_eq!(with(18, 22), format!("the image is for S390, {need}"));
+    assert_eq!(with(4, other_class), format!("the image is for a {other_bits}-bit machine, {need}"));
+    assert_eq!(with(5, 2), format!("the image is for a machine of the other byte order, {need}"));
     assert_eq!(with(16, 1), "not a shared library: its ELF type is REL");
     assert_eq!(with(0, b'#'), "not a shared library: it does not start with an ELF header");
     let executable = std::fs::read(Path::new("/proc/self/exe")).unwrap();

@@ -99,11 +99,11 @@ impl Program {
 }
 
 pub(crate) fn run_all(quick: bool) -> Result<()> {
-    libs::build()?;
+    let built = libs::build_native()?;
     let rounds = if quick { 1 } else { 5 };
     for (place, folder) in places() {
         let scratch = Scratch::within(&folder, "bench")?;
-        let library = libs::lib_dir().join("libcr.a");
+        let library = built.join("libcr.a");
         let ours = Program::new(scratch.path(), "ours", &root().join("include"), Some(&library))?;
         let original = match env::var_os("CR_ORIGINAL") {
             Some(include) => Some(Program::new(scratch.path(), "original", Path::new(&include), None)?),

@@ -1,6 +1,6 @@
 //! The CMake build, and projects that use cr through CMake and pkg-config.
 
-use crate::libs::target_dir;
+use crate::machine::{self, Machine};
 use crate::tools::{Scratch, command, output, root, run, work_dir};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -42,7 +42,8 @@ fn build_and_test(name: &str, source: &Path, way: Way, settings: &[String]) -> R
     configure.arg(format!("-DCMAKE_BUILD_TYPE={}", way.config));
     configure.arg(format!("-DCMAKE_C_COMPILER={}", way.cc)).arg(format!("-DCMAKE_CXX_COMPILER={}", way.cxx));
     // One cargo directory for all: the library is compiled once.
-    configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", target_dir().display())).args(settings);
+    let cargo = machine::native()?.target_dir();
+    configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", cargo.display())).args(settings);
     run(&mut configure)?;
     let jobs = std::thread::available_parallelism().map_or(2, usize::from).to_string();
     run(command("cmake").arg("--build").arg(&build).args(["--parallel", &jobs]))?;
@@ -70,6 +71,32 @@ fn consume(name: &str, way: Way, settings: &[String]) -> Result<()> {
 pub(crate) fn project(way: Way) -> Result<()> {
     let name = format!("project-{}", way.name());
     build_and_test(&name, root(), way, &[])
+}
+
+/// The project for another machine, as one cross-compiles with CMake, and one sample run.
+pub(crate) fn cross(machine: &Machine) -> Result<()> {
+    let build = build_dir(&format!("cross-{}", machine.triple));
+    let environment = machine.environment()?;
+    let mut configure = command("cmake");
+    configure.arg("-S").arg(root()).arg("-B").arg(&build).args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
+    configure.arg(format!("-DCR_CARGO_TARGET={}", machine.triple));
+    configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()));
+    if machine.runner.is_empty() {
+        configure.arg(format!("-DCMAKE_C_FLAGS={}", machine.flags)).arg(format!("-DCMAKE_CXX_FLAGS={}", machine.flags));
+    } else {
+        let processor = machine.triple.split('-').next().unwrap_or_default();
+        configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
+        configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.tool("gcc")));
+        configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.tool("g++")));
+        configure.arg(format!("-DCMAKE_CROSSCOMPILING_EMULATOR={}", machine.runner.replace(' ', ";")));
+    }
+    run(configure.envs(environment.clone()))?;
+    run(command("cmake").arg("--build").arg(&build).envs(environment))?;
+    // The scenarios run as Rust tests, too, with the list of those that an emulator cannot run. Here it is shown
+    // that CTest runs what was built.
+    let mut ctest = command("ctest");
+    ctest.arg("--test-dir").arg(&build).args(["--output-on-failure", "--timeout", "300", "--no-tests=error"]);
+    run(ctest.args(["--tests-regex", "^s1_|r01_threads|shared.r01_crash_of_the_host_between|dlopen_library_lives"]))
 }
 
 /// Installs the build of `project` and returns the prefix.

@@ -7,14 +7,14 @@ use std::fs;
 use std::path::Path;
 
 pub(crate) fn run(prefix: &Path) -> Result<()> {
-    libs::build()?;
-    install(prefix)?;
+    let built = libs::build_native()?;
+    install(&built, prefix)?;
     println!("cr {} is in {}", libs::version()?, prefix.display());
     Ok(())
 }
 
 /// Puts the built libraries and the header into `prefix`.
-pub(crate) fn install(prefix: &Path) -> Result<()> {
+pub(crate) fn install(built: &Path, prefix: &Path) -> Result<()> {
     let version = libs::version()?;
     let (include, lib) = (prefix.join("include"), prefix.join("lib"));
     for folder in [&include, &lib.join("pkgconfig")] {
@@ -23,7 +23,7 @@ pub(crate) fn install(prefix: &Path) -> Result<()> {
     libs::replace(&root().join("include/cr.h"), &include.join("cr.h"))?;
     let file = format!("libcr.so.{version}");
     for name in ["libcr.a", &file] {
-        libs::replace(&libs::lib_dir().join(name), &lib.join(name))?;
+        libs::replace(&built.join(name), &lib.join(name))?;
     }
     libs::link_versions(&lib)?;
     fs::write(lib.join("pkgconfig/cr.pc"), pkg_config(&version)?)?;

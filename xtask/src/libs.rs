@@ -1,20 +1,11 @@
 //! Builds libcr.a and libcr.so the way they are shipped. `cmake/cargo-build.cmake` does the same for CMake.
 
-use crate::tools::{cargo, output, root, run, work_dir};
+use crate::machine::{self, Machine};
+use crate::tools::{root, run};
 use anyhow::{Context, Result};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-
-/// Cargo's directory for the shipped libraries; the CMake builds of `cargo xtask test` share it.
-pub(crate) fn target_dir() -> PathBuf {
-    work_dir().join("cargo")
-}
-
-/// Where `build` puts the libraries.
-pub(crate) fn lib_dir() -> PathBuf {
-    work_dir().join("lib")
-}
 
 /// The version of the package, from Cargo.toml.
 pub(crate) fn version() -> Result<String> {
@@ -38,35 +29,35 @@ pub(crate) fn native_libs() -> Result<Vec<String>> {
     Ok(list.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The triple of this machine.
-fn host() -> Result<String> {
-    let text = output(cargo().arg("-vV"))?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo -vV names no host")?;
-    Ok(host.to_owned())
+/// Builds both libraries for this machine; returns the directory.
+pub(crate) fn build_native() -> Result<PathBuf> {
+    let native = machine::native()?;
+    build(native)?;
+    Ok(native.lib_dir())
 }
 
-/// Builds both libraries into `lib_dir()`.
-pub(crate) fn build() -> Result<()> {
-    let lib = lib_dir();
+/// Builds both libraries into the machine's `lib_dir()`.
+pub(crate) fn build(machine: &Machine) -> Result<()> {
+    let lib = machine.lib_dir();
     fs::create_dir_all(&lib)?;
-    let (version, soname, host) = (version()?, soname()?, host()?);
+    let (version, soname) = (version()?, soname()?);
 
     // One kind in each build: with several, cargo leaves link-time optimisation out.
-    build_kind("staticlib", &host, &[])?;
-    let made = target_dir().join(&host).join("release");
+    build_kind(machine, "staticlib", &[])?;
+    let made = machine.target_dir().join(machine.triple).join("release");
     replace(&made.join("libcr.a"), &lib.join("libcr.a"))?;
 
     // Cargo sets no SONAME.
-    build_kind("cdylib", &host, &["--", "-C", &format!("link-arg=-Wl,-soname,{soname}")])?;
+    build_kind(machine, "cdylib", &["--", "-C", &format!("link-arg=-Wl,-soname,{soname}")])?;
     let file = format!("libcr.so.{version}");
     replace(&made.join("libcr.so"), &lib.join(&file))?;
     link_versions(&lib)
 }
 
-fn build_kind(kind: &str, host: &str, rustc_flags: &[&str]) -> Result<()> {
-    let mut command = cargo();
+fn build_kind(machine: &Machine, kind: &str, rustc_flags: &[&str]) -> Result<()> {
+    let mut command = machine.cargo()?;
     command.args(["rustc", "--release", "--locked", "--lib", "--features", "capi", "--crate-type", kind]);
-    command.args(["--target", host, "--target-dir"]).arg(target_dir()).args(rustc_flags);
+    command.args(["--target", machine.triple, "--target-dir"]).arg(machine.target_dir()).args(rustc_flags);
     run(&mut command)
 }
 
@@ -91,11 +82,11 @@ pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// What rustc says that a program with libcr.a in it needs besides.
-pub(crate) fn native_libs_of_rustc() -> Result<Vec<String>> {
+pub(crate) fn native_libs_of_rustc(machine: &Machine) -> Result<Vec<String>> {
     // A file, because rustc says it only when it works, and the file stays.
-    let file = target_dir().join("native-static-libs.txt");
+    let file = machine.target_dir().join("native-static-libs.txt");
     let flag = format!("native-static-libs={}", file.display());
-    build_kind("staticlib", &host()?, &["--", "--print", &flag])?;
+    build_kind(machine, "staticlib", &["--", "--print", &flag])?;
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text.split_whitespace().map(|word| word.trim_start_matches("-l").to_owned()).collect())
 }

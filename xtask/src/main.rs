@@ -6,9 +6,11 @@ mod demo;
 mod dist;
 mod header;
 mod libs;
+mod machine;
 mod packages;
 mod readme;
 mod steps;
+mod suites;
 mod symbols;
 mod test;
 mod tools;
@@ -38,6 +40,9 @@ enum Command {
         /// Only the steps whose name contains this; may be repeated
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// For another machine, by its Rust triple, such as aarch64-unknown-linux-gnu
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
         /// Name the steps and stop
         #[arg(long)]
         list: bool,
@@ -61,7 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { fast } => demo::run(fast),
-        Command::Test { only, list } => test::run(&only, list),
+        Command::Test { only, target, list } => test::run(&only, target.as_deref(), list),
         Command::Bench { quick } => bench::run_all(quick),
         Command::Header => header::write().map(|changed| {
             println!("include/cr.h {}", if changed { "written" } else { "is up to date" });

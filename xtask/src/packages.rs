@@ -1,5 +1,6 @@
 //! The programs that the tests need beside Rust. On Debian, as root, they are installed.
 
+use crate::machine::Machine;
 use crate::tools::{command, exists, output, run};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -22,10 +23,20 @@ const NEEDED: [(&str, &str); 14] = [
     ("/usr/include/gtest/gtest.h", "libgtest-dev"),
 ];
 
-/// Installs what is missing, or fails with the command that does.
+/// Installs what is missing for the tests on this machine, or fails with the command that does.
 pub(crate) fn install() -> Result<()> {
     rust_components()?;
-    let mut missing = missing();
+    provide(&NEEDED)
+}
+
+/// As above, for another machine.
+pub(crate) fn install_for(machine: &Machine) -> Result<()> {
+    provide(&NEEDED)?;
+    provide(&machine.needs()?)
+}
+
+fn provide(needed: &[(&'static str, &'static str)]) -> Result<()> {
+    let mut missing = missing(needed);
     if missing.contains(&"binutils") && exists("ld") {
         missing.push("binutils-gold");
     }
@@ -46,9 +57,9 @@ pub(crate) fn install() -> Result<()> {
 }
 
 /// The packages of what is not there.
-fn missing() -> Vec<&'static str> {
+fn missing(needed: &[(&'static str, &'static str)]) -> Vec<&'static str> {
     let there = |name: &str| if name.contains('/') { Path::new(name).exists() } else { exists(name) };
-    let mut packages: Vec<_> = NEEDED.iter().filter(|(name, _)| !there(name)).map(|(_, package)| *package).collect();
+    let mut packages: Vec<_> = needed.iter().filter(|(name, _)| !there(name)).map(|(_, package)| *package).collect();
     packages.dedup();
     packages
 }

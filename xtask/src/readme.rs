@@ -19,8 +19,7 @@ pub(crate) fn check() -> Result<()> {
     let text = fs::read_to_string(root().join("README.md"))?;
     let scratch = Scratch::new("readme")?;
     let prefix = scratch.path().join("prefix");
-    libs::build()?;
-    dist::install(&prefix)?;
+    dist::install(&libs::build_native()?, &prefix)?;
 
     let mut build = None;
     for block in blocks(&text) {

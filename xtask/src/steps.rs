@@ -6,40 +6,46 @@ use std::time::{Duration, Instant};
 /// A part of the tests.
 pub(crate) struct Step {
     pub(crate) name: String,
-    action: Box<dyn Fn() -> Result<()>>,
+    action: Box<dyn Fn() -> Result<String>>,
 }
 
 impl Step {
     pub(crate) fn new(name: impl Into<String>, action: impl Fn() -> Result<()> + 'static) -> Self {
+        Self::with_remark(name, move || action().map(|()| String::new()))
+    }
+
+    /// A part that has something to say in the table besides.
+    pub(crate) fn with_remark(name: impl Into<String>, action: impl Fn() -> Result<String> + 'static) -> Self {
         Self { name: name.into(), action: Box::new(action) }
     }
 }
 
 /// Runs the steps, all of them, and prints the table. True if none failed.
 pub(crate) fn run(steps: &[Step]) -> bool {
-    let mut table: Vec<(&str, Duration, Option<String>)> = Vec::new();
+    let mut table: Vec<(&str, Duration, Result<String, String>)> = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         println!("\n=== {}/{} {}", number + 1, steps.len(), step.name);
         let start = Instant::now();
-        let failure = (step.action)().err().map(|error| format!("{error:#}"));
-        if let Some(text) = &failure {
+        let result = (step.action)().map_err(|error| format!("{error:#}"));
+        if let Err(text) = &result {
             println!("failed: {text}");
         }
-        table.push((&step.name, start.elapsed(), failure));
+        table.push((&step.name, start.elapsed(), result));
     }
 
     let width = steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
     println!("\n=== Summary");
-    for (name, time, failure) in &table {
-        let result = if failure.is_some() { "FAILED" } else { "ok" };
-        println!("{name:width$}  {result:6}  {:7.1} s", time.as_secs_f64());
+    for (name, time, result) in &table {
+        let (word, remark) = result.as_ref().map_or(("FAILED", ""), |remark| ("ok", remark));
+        let line = format!("{name:width$}  {word:6}  {:7.1} s  {remark}", time.as_secs_f64());
+        println!("{}", line.trim_end());
     }
-    for (name, _, failure) in &table {
-        if let Some(text) = failure {
+    for (name, _, result) in &table {
+        if let Err(text) = result {
             println!("\n{name}: {text}");
         }
     }
-    let failed = table.iter().filter(|(_, _, failure)| failure.is_some()).count();
+    let failed = table.iter().filter(|(_, _, result)| result.is_err()).count();
     println!("\n{} passed, {failed} failed", table.len() - failed);
     failed == 0
 }

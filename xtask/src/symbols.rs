@@ -1,26 +1,29 @@
 //! What the shipped libraries show to the outside.
 
-use crate::libs::{lib_dir, native_libs, native_libs_of_rustc, soname};
+use crate::libs::{native_libs, native_libs_of_rustc, soname};
+use crate::machine::Machine;
 use crate::tools::{command, output, root};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
 
 /// libcr.so exports the functions of the header, each and no other; libcr.a defines them.
-pub(crate) fn exported() -> Result<()> {
+pub(crate) fn exported(machine: &Machine) -> Result<()> {
+    let (static_library, shared_library) = (machine.lib_dir().join("libcr.a"), machine.lib_dir().join("libcr.so"));
     let header = functions_of_the_header(&fs::read_to_string(root().join("include/cr.h"))?);
     if header.len() < 5 {
         bail!("include/cr.h declares only {header:?}");
     }
 
-    let shared = defined(&output(command("nm").args(["-D", "--defined-only"]).arg(lib_dir().join("libcr.so")))?);
+    let nm = machine.tool("nm");
+    let shared = defined(&output(command(nm).args(["-D", "--defined-only"]).arg(&shared_library))?);
     same("libcr.so exports", &shared, &header)?;
 
     // The archive also has Rust's own library in it. With our prefix, a program sees the functions and no more.
-    let archive = output(command("readelf").args(["-sW"]).arg(lib_dir().join("libcr.a")))?;
+    let archive = output(command("readelf").args(["-sW"]).arg(&static_library))?;
     same("libcr.a defines", &visible(&archive), &header)?;
 
-    let dynamic = output(command("readelf").arg("-dW").arg(lib_dir().join("libcr.so")))?;
+    let dynamic = output(command("readelf").arg("-dW").arg(&shared_library))?;
     let wanted = format!("[{}]", soname()?);
     if !dynamic.lines().any(|line| line.contains("SONAME") && line.contains(&wanted)) {
         bail!("libcr.so has not the SONAME {wanted}");
@@ -30,10 +33,10 @@ pub(crate) fn exported() -> Result<()> {
 }
 
 /// What CMake and pkg-config give to users of libcr.a is what rustc asks for.
-pub(crate) fn native() -> Result<()> {
+pub(crate) fn native(machine: &Machine) -> Result<()> {
     let ours: BTreeSet<String> = native_libs()?.into_iter().collect();
     // The C library comes by itself.
-    let rustc = native_libs_of_rustc()?.into_iter().filter(|name| name != "c").collect();
+    let rustc = native_libs_of_rustc(machine)?.into_iter().filter(|name| name != "c").collect();
     same("cmake/native-libs.cmake names", &ours, &rustc)
 }
 

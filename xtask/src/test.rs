@@ -1,13 +1,14 @@
 //! `cargo xtask test`: everything that can be tested on this machine.
 
 use crate::cmake::{self, WAYS};
+use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
-use crate::tools::{self, cargo, exists};
-use crate::{bench, demo, header, libs, packages, readme, symbols};
+use crate::tools::{self, cargo};
+use crate::{bench, demo, header, libs, packages, readme, suites, symbols};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
-fn all() -> Vec<Step> {
+fn all(machine: &'static Machine) -> Vec<Step> {
     let [ninja, make] = WAYS;
     vec![
         Step::new("packages", packages::install),
@@ -16,10 +17,10 @@ fn all() -> Vec<Step> {
         Step::new("clippy", || clippy(&[])),
         Step::new("clippy capi", || clippy(&["--features", "capi"])),
         Step::new("doc", doc),
-        Step::new("libraries", libs::build),
-        Step::new("symbols", symbols::exported),
-        Step::new("native libraries", symbols::native),
-        Step::new("rust tests", rust_tests),
+        Step::new("libraries", || libs::build(machine)),
+        Step::new("symbols", || symbols::exported(machine)),
+        Step::new("native libraries", || symbols::native(machine)),
+        Step::with_remark("rust tests", || suites::native(machine)),
         Step::new("doc tests", || tools::run(cargo().args(["test", "--doc", "--locked", "--package", "cr-reload"]))),
         Step::new(format!("cmake {}", ninja.name()), move || cmake::project(ninja)),
         Step::new(format!("cmake {}", make.name()), move || cmake::project(make)),
@@ -36,8 +37,22 @@ fn all() -> Vec<Step> {
     ]
 }
 
-pub(crate) fn run(only: &[String], list: bool) -> Result<()> {
-    let mut steps = all();
+/// For another machine: what depends on the machine.
+fn for_other(machine: &'static Machine) -> Vec<Step> {
+    vec![
+        Step::new("packages", || packages::install_for(machine)),
+        Step::new("libraries", || libs::build(machine)),
+        Step::new("symbols", || symbols::exported(machine)),
+        Step::new("native libraries", || symbols::native(machine)),
+        Step::new("rust tests", || suites::foreign_rust(machine)),
+        Step::with_remark("c tests", || suites::foreign_c(machine)),
+        Step::new("cmake", || cmake::cross(machine)),
+    ]
+}
+
+pub(crate) fn run(only: &[String], target: Option<&str>, list: bool) -> Result<()> {
+    let machine = target.map_or_else(machine::native, machine::find)?;
+    let mut steps = if machine.foreign { for_other(machine) } else { all(machine) };
     if !only.is_empty() {
         steps.retain(|step| only.iter().any(|part| step.name.contains(part.as_str())));
     }
@@ -63,15 +78,4 @@ fn doc() -> Result<()> {
     tools::run(
         cargo().args(["doc", "--package", "cr-reload", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
     )
-}
-
-/// The suites in Rust, and through them the C and C++ suite. They find the C libraries by `CR_LIB_DIR`.
-fn rust_tests() -> Result<()> {
-    let mut command = cargo();
-    if exists("cargo-nextest") {
-        command.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
-    } else {
-        command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"]);
-    }
-    tools::run(command.env("CR_LIB_DIR", libs::lib_dir()))
 }

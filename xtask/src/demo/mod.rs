@@ -16,7 +16,7 @@ use std::thread;
 const GUEST: &str = include_str!("guest.c");
 
 pub(crate) fn run(fast: bool) -> Result<()> {
-    libs::build()?;
+    let libraries = libs::build_native()?;
     let screen = Screen::new(fast);
 
     // Where nobody reads along, the guest may speak more often.
@@ -24,7 +24,7 @@ pub(crate) fn run(fast: bool) -> Result<()> {
     screen.title("A host is started. This is its guest:");
     screen.source(&guest);
     thread::sleep(screen.time(1500));
-    let mut stage = Stage::open(screen, &guest)?;
+    let mut stage = Stage::open(screen, &libraries, &guest)?;
     stage.watch(&["guest: frame", "good morning from version 1"])?;
     stage.passed("version 1 runs")?;
 

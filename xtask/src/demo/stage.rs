@@ -1,7 +1,6 @@
 //! The guest's source and binary, and the host that runs it.
 
 use super::screen::Screen;
-use crate::libs;
 use crate::tools::{Scratch, root};
 use crate::watched::Watched;
 use anyhow::{Context, Result, bail};
@@ -24,12 +23,12 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Compiles the host and the first guest, and starts the host.
-    pub(super) fn open(screen: Screen, source: &str) -> Result<Self> {
+    pub(super) fn open(screen: Screen, libraries: &Path, source: &str) -> Result<Self> {
         let folder = Scratch::new("demo")?;
         let host = folder.path().join("host");
         let mut compile = compiler();
         compile.arg(root().join("samples/basic/basic_host.c"));
-        compile.arg(libs::lib_dir().join("libcr.a")).args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-o"]).arg(&host);
+        compile.arg(libraries.join("libcr.a")).args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-o"]).arg(&host);
         must(&mut compile)?;
 
         let guest = folder.path().join("libguest.so");

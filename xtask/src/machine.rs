@@ -1,0 +1,158 @@
+//! The machines that are tested from here: this one, and others with a cross compiler, an emulator, or neither.
+
+use crate::tools::{cargo, command, output, work_dir};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A machine and what it takes to build and run programs for it.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) triple: &'static str,
+    /// Is it another than this one?
+    pub(crate) foreign: bool,
+    /// In front of the names of its own compilers and binutils; empty if those of this machine serve it.
+    prefix: &'static str,
+    /// What the compilers of this machine must be told then.
+    pub(crate) flags: &'static str,
+    /// The program that runs its programs, with its arguments; empty if this machine can.
+    pub(crate) runner: &'static str,
+    /// Files that must be there, programs by their names, and the Debian packages that bring them.
+    pub(crate) needs: &'static [(&'static str, &'static str)],
+}
+
+/// QEMU emulates the processor and passes system calls on; `-L` is where Debian puts the machine's C library.
+const AARCH64: Machine = Machine {
+    triple: "aarch64-unknown-linux-gnu",
+    foreign: true,
+    prefix: "aarch64-linux-gnu-",
+    flags: "",
+    runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    needs: &[
+        ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+        ("aarch64-linux-gnu-g++", "g++-aarch64-linux-gnu"),
+        ("/usr/aarch64-linux-gnu/include/stdio.h", "libc6-dev-arm64-cross"),
+        ("qemu-aarch64", "qemu-user"),
+    ],
+};
+
+static OTHERS: [Machine; 1] = [AARCH64];
+
+/// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
+/// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
+const DEBIAN_RUST: [(&str, &str); 4] = [
+    ("/usr/bin/rustc", "rustc-web"),
+    ("/usr/bin/cargo", "cargo-web"),
+    ("/usr/lib/rustlib/x86_64-unknown-linux-gnu/lib", "libstd-rust-web-dev"),
+    ("/usr/lib/rustlib/src/rust/library/std/Cargo.toml", "rust-web-src"),
+];
+
+/// This machine.
+pub(crate) fn native() -> Result<&'static Machine> {
+    static NATIVE: OnceLock<Machine> = OnceLock::new();
+    if let Some(native) = NATIVE.get() {
+        return Ok(native);
+    }
+    let text = output(cargo().arg("-vV"))?;
+    let triple = text.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo -vV names no host")?;
+    let triple = triple.to_owned().leak();
+    Ok(NATIVE.get_or_init(|| Machine { triple, foreign: false, prefix: "", flags: "", runner: "", needs: &[] }))
+}
+
+/// The machine with this triple.
+pub(crate) fn find(triple: &str) -> Result<&'static Machine> {
+    let native = native()?;
+    if triple == native.triple {
+        return Ok(native);
+    }
+    let names: Vec<_> = OTHERS.iter().map(|machine| machine.triple).collect();
+    let found = OTHERS.iter().find(|machine| machine.triple == triple);
+    found.with_context(|| format!("tests run for {} and {}", native.triple, names.join(", ")))
+}
+
+impl Machine {
+    /// A program of the GNU toolchain that is for this machine, or can be.
+    pub(crate) fn tool(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Where the shipped libraries are put for the tests.
+    pub(crate) fn lib_dir(&self) -> PathBuf {
+        self.place("lib")
+    }
+
+    /// Cargo's directory for the shipped libraries; the CMake builds of `cargo xtask test` share it.
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        self.place("cargo")
+    }
+
+    /// A directory of the machine's own.
+    fn place(&self, name: &str) -> PathBuf {
+        work_dir().join(if self.foreign { format!("{name}-{}", self.triple) } else { name.to_owned() })
+    }
+
+    /// What must be installed.
+    pub(crate) fn needs(&self) -> Result<Vec<(&'static str, &'static str)>> {
+        let mut needs = self.needs.to_vec();
+        if self.foreign && !self.has_std()? {
+            needs.extend(DEBIAN_RUST);
+        }
+        Ok(needs)
+    }
+
+    /// Is Rust's standard library installed for it, beside the compiler in use?
+    fn has_std(&self) -> Result<bool> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let place = output(command(rustc).args(["--print", "target-libdir", "--target", self.triple]))?;
+        let Ok(files) = std::fs::read_dir(place.trim()) else { return Ok(false) };
+        Ok(files.flatten().any(|file| file.file_name().to_string_lossy().starts_with("libstd-")))
+    }
+
+    /// Cargo, ready to build for it (`--target` is the caller's).
+    pub(crate) fn cargo(&self) -> Result<Command> {
+        let mut command = cargo();
+        for (name, value) in self.environment()? {
+            command.env(name, value);
+        }
+        Ok(command)
+    }
+
+    /// What cargo and everything below it must find in the environment.
+    pub(crate) fn environment(&self) -> Result<Vec<(String, String)>> {
+        if !self.foreign {
+            return Ok(Vec::new());
+        }
+        let mut environment = self.runner_environment();
+        if !self.prefix.is_empty() {
+            environment.push((self.cargo_variable("LINKER"), self.tool("gcc")));
+        }
+        if !self.has_std()? {
+            if let Some((missing, _)) = DEBIAN_RUST.iter().find(|(file, _)| !Path::new(file).exists()) {
+                bail!(
+                    "no standard library for {0}: run `rustup target add {0}` (or, on Debian: {missing})",
+                    self.triple
+                );
+            }
+            // The switches for building the library are meant for nightly compilers; they work in this one, too.
+            let debian = [("RUSTC", "/usr/bin/rustc"), ("RUSTDOC", "/usr/bin/rustdoc"), ("RUSTC_BOOTSTRAP", "1")];
+            let build_std = ("CARGO_UNSTABLE_BUILD_STD", "std,panic_unwind");
+            for (name, value) in debian.into_iter().chain([build_std]) {
+                environment.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        Ok(environment)
+    }
+
+    /// How tests run programs of it.
+    pub(crate) fn runner_environment(&self) -> Vec<(String, String)> {
+        if self.runner.is_empty() {
+            return Vec::new();
+        }
+        vec![(self.cargo_variable("RUNNER"), self.runner.to_owned())]
+    }
+
+    fn cargo_variable(&self, what: &str) -> String {
+        format!("CARGO_TARGET_{}_{what}", self.triple.to_uppercase().replace('-', "_"))
+    }
+}

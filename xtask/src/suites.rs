@@ -1,0 +1,63 @@
+//! Running the suites in Rust, and through them those in C and C++.
+
+use crate::machine::Machine;
+use crate::tools::{self, cargo, exists, work_dir};
+use anyhow::Result;
+use std::fs;
+use std::process::Command;
+
+/// All suites on this machine. They find the C libraries by `CR_LIB_DIR`.
+pub(crate) fn native(machine: &Machine) -> Result<String> {
+    let mut command = runner(cargo());
+    command.arg("--workspace");
+    if !exists("cargo-nextest") {
+        command.args(["--lib", "--bins", "--tests"]);
+    }
+    counting_skipped(command.env("CR_LIB_DIR", machine.lib_dir()))
+}
+
+/// The suites in Rust as programs of another machine.
+pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
+    let mut command = runner(machine.cargo()?);
+    command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
+    command.arg("--target-dir").arg(work_dir().join(format!("tests-{}", machine.triple)));
+    // Emulated code is slow; this makes half of it up.
+    tools::run(command.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"))
+}
+
+/// The suite in C and C++: it runs here, and starts hosts of the other machine.
+pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
+    let mut command = runner(cargo());
+    command.args(["--package", "cr-reload", "--test", "contract"]);
+    command.env("CR_LIB_DIR", machine.lib_dir()).env("CR_TEST_TARGET", machine.triple);
+    for (name, value) in machine.runner_environment() {
+        command.env(name, value);
+    }
+    counting_skipped(&mut command)
+}
+
+/// Tests in processes of their own, if the program for it is there.
+fn runner(mut cargo: Command) -> Command {
+    if exists("cargo-nextest") {
+        cargo.args(["nextest", "run"]);
+    } else {
+        cargo.arg("test");
+    }
+    cargo.args(["--locked", "--no-fail-fast"]);
+    cargo
+}
+
+/// Runs tests and tells which of them were skipped, and why; the remark says how many.
+fn counting_skipped(command: &mut Command) -> Result<String> {
+    let list = work_dir().join("skipped");
+    fs::create_dir_all(work_dir())?;
+    fs::write(&list, "")?;
+    let result = tools::run(command.env("CR_TEST_SKIPPED", &list));
+    let text = fs::read_to_string(&list)?;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    for line in &lines {
+        println!("skipped: {line}");
+    }
+    result.map(|()| if lines.is_empty() { String::new() } else { format!("{} skipped", lines.len()) })
+}
