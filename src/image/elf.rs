@@ -27,7 +27,7 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
     // Linkers put the program headers right behind the file header. If not, the full check sees them.
     if table <= head.len() as u64 {
         let segments = program_headers(head, &header, ctx)?;
-        check_segments(&segments, len)?;
+        check_segments(&segments, len, target)?;
     }
     Ok(())
 }
@@ -35,10 +35,12 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
 pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
     let len = bytes.len() as u64;
     precheck(bytes, len, target)?;
+    check_symbol_hash(bytes, target)?;
     let elf = Elf::parse(bytes).map_err(|error| Error::Format(error.to_string()))?;
-    check_segments(&elf.program_headers, len)?;
+    check_segments(&elf.program_headers, len, target)?;
     check_sections(&elf.section_headers, len)?;
     let segments = Segments(&elf.program_headers);
+    segments.check_notes()?;
 
     let dynamic = elf.dynamic.as_ref().ok_or_else(|| Error::Format("no dynamic section".into()))?;
     if dynamic.info.flags_1 & dynamic::DF_1_PIE != 0 {
@@ -118,7 +120,9 @@ fn nonsense(what: &str) -> Error {
 
 /// The segments are in the file, in order, apart, and can be mapped: the kernel and the dynamic loader take much
 /// of this on trust and would die of it.
-fn check_segments(segments: &[ProgramHeader], len: u64) -> Result<(), Error> {
+fn check_segments(segments: &[ProgramHeader], len: u64, target: Target) -> Result<(), Error> {
+    // What a process has on the machines that are supported.
+    let address_bits = if target.wide { 47 } else { 32 };
     let mut end_of_last = 0;
     let mut loads = 0;
     for segment in segments {
@@ -134,13 +138,42 @@ fn check_segments(segments: &[ProgramHeader], len: u64) -> Result<(), Error> {
         let memory_end = segment.p_vaddr.checked_add(segment.p_memsz).ok_or_else(|| nonsense("segment size"))?;
         let page = segment.p_align.max(1);
         let aligned = page.is_power_of_two() && segment.p_vaddr % page == segment.p_offset % page;
-        // 47 bits of address space are what a process has on the machines that are supported.
-        if segment.p_filesz > segment.p_memsz || !aligned || segment.p_vaddr < end_of_last || memory_end >> 47 != 0 {
+        let apart = end_of_last <= segment.p_vaddr && memory_end >> address_bits == 0;
+        if segment.p_filesz > segment.p_memsz || !aligned || !apart {
             return Err(nonsense("segment table"));
         }
         end_of_last = memory_end;
     }
     if loads == 0 { Err(Error::Format("no segment to load".into())) } else { Ok(()) }
+}
+
+/// The hash table, by which goblin finds the number of symbols, makes sense: its sums are made in words of this
+/// machine, which a table in a damaged file overflows where they have 32 bits.
+fn check_symbol_hash(bytes: &[u8], target: Target) -> Result<(), Error> {
+    let len = bytes.len() as u64;
+    let (header, ctx) = check_header(bytes, len, target)?;
+    let segments = program_headers(bytes, &header, ctx)?;
+    let dynamic = dynamic::Dynamic::parse(bytes, &segments, ctx).map_err(|error| Error::Format(error.to_string()))?;
+    let Some(place) = dynamic.and_then(|dynamic| dynamic.info.gnu_hash) else { return Ok(()) };
+    let word = |offset: u64| -> Result<u64, Error> {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let word = bytes.get(offset..).and_then(|rest| rest.first_chunk()).ok_or_else(|| nonsense("symbol hash"))?;
+        Ok(if target.little { u32::from_le_bytes(*word) } else { u32::from_be_bytes(*word) }.into())
+    };
+    let (buckets, first, bloom) = (word(place)?, word(place + 4)?, word(place + 8)?);
+    let start = place + 16 + bloom * if target.wide { 8 } else { 4 };
+    let chains = start + 4 * buckets;
+    if chains > len {
+        return Err(nonsense("symbol hash"));
+    }
+    for bucket in 0..buckets {
+        let chain = word(start + 4 * bucket)?;
+        // 0: an empty bucket
+        if chain != 0 && (chain < first || chains + 4 * (chain - first) > len) {
+            return Err(nonsense("symbol hash"));
+        }
+    }
+    Ok(())
 }
 
 fn check_sections(sections: &[SectionHeader], len: u64) -> Result<(), Error> {
@@ -171,6 +204,13 @@ impl Segments<'_> {
         let dynamic = self.0.iter().find(|segment| segment.p_type == program_header::PT_DYNAMIC);
         let dynamic = dynamic.ok_or_else(|| Error::Format("no dynamic segment".into()))?;
         if self.loaded(dynamic.p_vaddr, dynamic.p_filesz) { Ok(dynamic) } else { Err(nonsense("dynamic segment")) }
+    }
+
+    /// The dynamic loader reads the notes where the image is mapped, without a look.
+    fn check_notes(&self) -> Result<(), Error> {
+        let notes = [program_header::PT_NOTE, program_header::PT_GNU_PROPERTY];
+        let lost = |s: &&ProgramHeader| notes.contains(&s.p_type) && !self.loaded(s.p_vaddr, s.p_memsz);
+        if self.0.iter().any(|segment| lost(&segment)) { Err(nonsense("note segment")) } else { Ok(()) }
     }
 
     fn loaded(&self, address: u64, size: u64) -> bool {

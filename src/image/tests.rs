@@ -7,6 +7,7 @@ mod target;
 
 use super::{Image, Target, parse, precheck};
 use crate::error::Error;
+use goblin::elf::Elf;
 use goblin::elf::header::machine_to_str;
 use std::path::Path;
 use std::process::Command;
@@ -117,7 +118,7 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
         (random % below as u64) as usize
     };
     // The headers, the dynamic section and the section table are where it hurts.
-    let table = u64::from_le_bytes(good[40..48].try_into().unwrap()) as usize;
+    let table = Elf::parse_header(&good).unwrap().e_shoff as usize;
     let mut refused = 0;
     for round in 0..20_000 {
         let mut bytes = good.clone();
