@@ -133,13 +133,14 @@ SCENARIO(s1_old_name_of_open) {
 }
 
 SCENARIO(s1_struct_and_values) {
-    CHECK_EQ(32, sizeof(cr_plugin));
+    const size_t word = sizeof(void *);
     CHECK_EQ(0, offsetof(cr_plugin, p));
-    CHECK_EQ(8, offsetof(cr_plugin, userdata));
-    CHECK_EQ(16, offsetof(cr_plugin, version));
-    CHECK_EQ(20, offsetof(cr_plugin, failure));
-    CHECK_EQ(24, offsetof(cr_plugin, next_version));
-    CHECK_EQ(28, offsetof(cr_plugin, last_working_version));
+    CHECK_EQ(word, offsetof(cr_plugin, userdata));
+    CHECK_EQ(2 * word, offsetof(cr_plugin, version));
+    CHECK_EQ(2 * word + 4, offsetof(cr_plugin, failure));
+    CHECK_EQ(2 * word + 8, offsetof(cr_plugin, next_version));
+    CHECK_EQ(2 * word + 12, offsetof(cr_plugin, last_working_version));
+    CHECK_EQ(2 * word + 16, sizeof(cr_plugin));
     const int modes[] = {CR_SAFEST, CR_SAFE, CR_UNSAFE, CR_DISABLE};
     const int operations[] = {CR_LOAD, CR_STEP, CR_UNLOAD, CR_CLOSE};
     for (int i = 0; i < 4; ++i) {

@@ -41,11 +41,7 @@ pub(crate) fn compiler(cpp: bool) -> Command {
     let triple = triple();
     let mut build = cc::Build::new();
     build.cpp(cpp).target(&triple).host(env!("CR_HOST")).opt_level(0).cargo_metadata(false).no_default_flags(true);
-    let mut command = build.get_compiler().to_command();
-    if triple.starts_with("i686") {
-        command.arg("-m32");
-    }
-    command
+    build.get_compiler().to_command()
 }
 
 /// The flag with which a cross compiler, which looks only beside itself, finds a linker that serves all machines.
@@ -65,10 +61,9 @@ pub(crate) fn find_linker(linker: &str) -> Option<String> {
 
 /// A program of the GNU binutils that can read the target's files.
 pub(crate) fn binutil(name: &str) -> Command {
-    match triple().split('-').next() {
-        Some(machine @ ("aarch64" | "riscv64gc")) if !cfg!(target_arch = "aarch64") => {
-            Command::new(format!("{}-linux-gnu-{name}", machine.trim_end_matches("gc")))
-        }
+    let triple = triple();
+    match triple.split('-').next() {
+        Some(machine) if triple != env!("CR_HOST") => Command::new(format!("{machine}-linux-gnu-{name}")),
         _ => Command::new(name),
     }
 }

@@ -12,10 +12,14 @@
 mod aarch64;
 #[cfg(all(test, unix))]
 mod tests;
+#[cfg(target_arch = "x86")]
+mod x86;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 mod x86_64;
 #[cfg(target_arch = "aarch64")]
 use aarch64 as arch;
+#[cfg(target_arch = "x86")]
+use x86 as arch;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 use x86_64 as arch;
 

@@ -18,7 +18,7 @@ pub(crate) use system::{
 };
 
 #[cfg(not(any(
-    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")),
     all(target_os = "windows", target_arch = "x86_64"),
 )))]
-compile_error!("cr supports Linux on x86-64 and 64-bit ARM, and Windows on x86-64, so far");
+compile_error!("cr supports Linux on x86-64, 32-bit x86 and 64-bit ARM, and Windows on x86-64, so far");

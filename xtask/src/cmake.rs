@@ -81,15 +81,11 @@ pub(crate) fn cross(machine: &Machine) -> Result<()> {
     configure.arg("-S").arg(root()).arg("-B").arg(&build).args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
     configure.arg(format!("-DCR_CARGO_TARGET={}", machine.triple));
     configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()));
-    if machine.runner.is_empty() {
-        configure.arg(format!("-DCMAKE_C_FLAGS={}", machine.flags)).arg(format!("-DCMAKE_CXX_FLAGS={}", machine.flags));
-    } else {
-        let processor = machine.triple.split('-').next().unwrap_or_default();
-        configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
-        configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.tool("gcc")));
-        configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.tool("g++")));
-        configure.arg(format!("-DCMAKE_CROSSCOMPILING_EMULATOR={}", machine.runner.replace(' ', ";")));
-    }
+    let processor = machine.triple.split('-').next().unwrap_or_default();
+    configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
+    configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.tool("gcc")));
+    configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.tool("g++")));
+    configure.arg(format!("-DCMAKE_CROSSCOMPILING_EMULATOR={}", machine.runner.replace(' ', ";")));
     run(configure.envs(environment.clone()))?;
     run(command("cmake").arg("--build").arg(&build).envs(environment))?;
     // The scenarios run as Rust tests, too, with the list of those that an emulator cannot run. Here it is shown

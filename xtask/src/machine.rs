@@ -14,8 +14,6 @@ pub(crate) struct Machine {
     pub(crate) foreign: bool,
     /// In front of the names of its own compilers and binutils; empty if those of this machine serve it.
     prefix: &'static str,
-    /// What the compilers of this machine must be told then.
-    pub(crate) flags: &'static str,
     /// The program that runs its programs, with its arguments; empty if this machine can.
     pub(crate) runner: &'static str,
     /// Files that must be there, programs by their names, and the Debian packages that bring them.
@@ -27,7 +25,6 @@ const AARCH64: Machine = Machine {
     triple: "aarch64-unknown-linux-gnu",
     foreign: true,
     prefix: "aarch64-linux-gnu-",
-    flags: "",
     runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
     needs: &[
         ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
@@ -37,7 +34,24 @@ const AARCH64: Machine = Machine {
     ],
 };
 
-static OTHERS: [Machine; 1] = [AARCH64];
+/// This machine's kernel and processor run its programs. Debian's `gcc-multilib` would do to compile them, but it
+/// cannot be installed beside compilers for other machines.
+const I686: Machine = Machine {
+    triple: "i686-unknown-linux-gnu",
+    foreign: true,
+    prefix: "i686-linux-gnu-",
+    runner: "",
+    needs: &[
+        ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
+        ("i686-linux-gnu-g++", "g++-i686-linux-gnu"),
+        ("/usr/i686-linux-gnu/include/stdio.h", "libc6-dev-i386-cross"),
+        ("/lib/ld-linux.so.2", "libc6-i386"),
+        ("/usr/lib32/libstdc++.so.6", "lib32stdc++6"),
+        ("/usr/lib32/libgcc_s.so.1", "lib32gcc-s1"),
+    ],
+};
+
+static OTHERS: [Machine; 2] = [AARCH64, I686];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
 /// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
@@ -57,7 +71,7 @@ pub(crate) fn native() -> Result<&'static Machine> {
     let text = output(cargo().arg("-vV"))?;
     let triple = text.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo -vV names no host")?;
     let triple = triple.to_owned().leak();
-    Ok(NATIVE.get_or_init(|| Machine { triple, foreign: false, prefix: "", flags: "", runner: "", needs: &[] }))
+    Ok(NATIVE.get_or_init(|| Machine { triple, foreign: false, prefix: "", runner: "", needs: &[] }))
 }
 
 /// The machine with this triple.

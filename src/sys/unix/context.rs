@@ -10,29 +10,34 @@ pub(super) const REACH: usize = arch::REACH;
 
 pub(super) use arch::{resume, stack_pointer};
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86")))]
 mod arch {
     use super::Landing;
+    use libc::greg_t;
+    #[cfg(target_arch = "x86")]
+    use libc::{REG_EIP as INSTRUCTION, REG_ESP as STACK};
+    #[cfg(target_arch = "x86_64")]
+    use libc::{REG_RIP as INSTRUCTION, REG_RSP as STACK};
 
-    /// The red zone of 128 bytes, and what a call pushes.
+    /// The red zone of 128 bytes (of the 64-bit ABI), and what a call pushes.
     pub(super) const REACH: usize = 256;
 
     pub(in super::super) fn stack_pointer(machine: &libc::mcontext_t) -> usize {
-        machine.gregs.get(libc::REG_RSP as usize).map_or(0, |value| *value as usize)
+        machine.gregs.get(STACK as usize).map_or(0, |value| *value as usize)
     }
 
     /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
     pub(in super::super) fn resume(machine: &mut libc::mcontext_t, landing: &Landing) {
         // Flags that must not reach our code: trap (8), direction (10), alignment check (18).
-        const UNWANTED: i64 = 1 << 8 | 1 << 10 | 1 << 18;
+        const UNWANTED: greg_t = 1 << 8 | 1 << 10 | 1 << 18;
         let registers = &mut machine.gregs;
-        let mut set = |register: libc::c_int, value: i64| {
+        let mut set = |register: libc::c_int, value: greg_t| {
             if let Some(slot) = registers.get_mut(register as usize) {
                 *slot = value;
             }
         };
-        set(libc::REG_RIP, landing.instruction as i64);
-        set(libc::REG_RSP, landing.stack as i64);
+        set(INSTRUCTION, landing.instruction as greg_t);
+        set(STACK, landing.stack as greg_t);
         if let Some(flags) = registers.get_mut(libc::REG_EFL as usize) {
             *flags &= !UNWANTED;
         }

@@ -8,6 +8,7 @@ mod stack;
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;
+use libc::stat64; // plain `stat` knows no file larger than 2 GB where pointers have 32 bits
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
@@ -42,10 +43,10 @@ pub(crate) struct FileStatus {
     pub(crate) permissions: u32,
 }
 
-impl From<libc::stat> for FileStatus {
+impl From<stat64> for FileStatus {
     // The fields' types differ between systems.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-    fn from(stat: libc::stat) -> Self {
+    fn from(stat: stat64) -> Self {
         let kind = match stat.st_mode & libc::S_IFMT {
             libc::S_IFREG => FileKind::Regular,
             libc::S_IFDIR => FileKind::Directory,
@@ -65,7 +66,7 @@ impl From<libc::stat> for FileStatus {
 pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: a string and room for the answer.
-    if unsafe { libc::stat(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
+    if unsafe { libc::stat64(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded and has filled it.
@@ -76,7 +77,7 @@ pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
 pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: an open descriptor and room for the answer.
-    if unsafe { libc::fstat(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {
+    if unsafe { libc::fstat64(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded and has filled it.

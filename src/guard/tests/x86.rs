@@ -1,0 +1,113 @@
+//! What the tests of the guard do in assembly on 32-bit x86.
+
+use core::arch::global_asm;
+
+/// What a call must keep, in the order of `fill_and_call`: ebx, esi, edi, ebp; the control words of SSE and x87 (both
+/// round towards zero); the direction flag, clear; the tags of the x87 registers, all empty.
+pub(super) const KEPT: [usize; 8] = [0x0b0b_0b0b, 0x0606_0606, 0x0707_0707, 0x0505_0505, 0x7f80, 0x0f7f, 0, 0xffff];
+
+// fill_and_call([esp + 4]: registers, target, arguments) -> eax
+global_asm!(
+    ".pushsection .text.cr_test_fill_and_call, \"ax\", @progbits",
+    ".globl cr_test_fill_and_call",
+    ".hidden cr_test_fill_and_call",
+    ".type cr_test_fill_and_call, @function",
+    "cr_test_fill_and_call:",
+    ".cfi_startproc",
+    "push ebp",
+    ".cfi_adjust_cfa_offset 4",
+    "push ebx",
+    ".cfi_adjust_cfa_offset 4",
+    "push esi",
+    ".cfi_adjust_cfa_offset 4",
+    "push edi",
+    ".cfi_adjust_cfa_offset 4",
+    "sub esp, 60", // 20 for the arguments, control words of the caller at 24 and 28, 28 for fnstenv
+    ".cfi_adjust_cfa_offset 60",
+    "stmxcsr [esp + 24]",
+    "fnstcw [esp + 28]",
+    "mov ecx, [esp + 88]", // the arguments
+    "mov eax, [ecx]",
+    "mov [esp], eax",
+    "mov eax, [ecx + 4]",
+    "mov [esp + 4], eax",
+    "mov eax, [ecx + 8]",
+    "mov [esp + 8], eax",
+    "mov eax, [ecx + 12]",
+    "mov [esp + 12], eax",
+    "mov eax, [ecx + 16]",
+    "mov [esp + 16], eax",
+    "mov edx, [esp + 80]", // the registers
+    "mov ebx, [edx]",
+    "mov esi, [edx + 4]",
+    "mov edi, [edx + 8]",
+    "mov ebp, [edx + 12]",
+    "ldmxcsr [edx + 16]",
+    "fldcw [edx + 20]",
+    "call dword ptr [esp + 84]", // the target
+    "mov edx, [esp + 80]",
+    "mov [edx], ebx", // what they are now
+    "mov [edx + 4], esi",
+    "mov [edx + 8], edi",
+    "mov [edx + 12], ebp",
+    "stmxcsr [edx + 16]",
+    "fnstcw [edx + 20]",
+    "pushfd",
+    "pop ecx",
+    "and ecx, 0x400", // the direction flag
+    "mov [edx + 24], ecx",
+    "fnstenv [esp + 32]",
+    "movzx ecx, word ptr [esp + 40]", // the tags
+    "mov [edx + 28], ecx",
+    "ldmxcsr [esp + 24]",
+    "fldcw [esp + 28]",
+    "cld",
+    "add esp, 60",
+    ".cfi_adjust_cfa_offset -60",
+    "pop edi",
+    ".cfi_adjust_cfa_offset -4",
+    "pop esi",
+    ".cfi_adjust_cfa_offset -4",
+    "pop ebx",
+    ".cfi_adjust_cfa_offset -4",
+    "pop ebp",
+    ".cfi_adjust_cfa_offset -4",
+    "ret",
+    ".cfi_endproc",
+    ".size cr_test_fill_and_call, . - cr_test_fill_and_call",
+    ".popsection",
+);
+
+// spoil([esp + 4]: what to do then), a guest: leaves nothing in the registers that was there, and does not say so in
+// its unwind table. So whoever called it gets back only what the guard has kept.
+global_asm!(
+    ".pushsection .text.cr_test_spoil, \"ax\", @progbits",
+    ".globl cr_test_spoil",
+    ".hidden cr_test_spoil",
+    ".type cr_test_spoil, @function",
+    "cr_test_spoil:",
+    ".cfi_startproc",
+    "sub esp, 12",
+    ".cfi_adjust_cfa_offset 12",
+    "mov eax, [esp + 16]",
+    "mov ebx, -1",
+    "mov esi, -2",
+    "mov edi, -3",
+    "test eax, eax",
+    "jz 2f",
+    "call eax", // which does not return
+    "2:",
+    "mov ebp, -4", // not above: unwinding goes by the frame pointer
+    "fld1",        // an x87 register in use
+    "push 0x1f00",
+    "ldmxcsr [esp]", // other control words
+    "fnclex",
+    "push 0x037e",
+    "fldcw [esp]",
+    "std",
+    "xor esp, esp", // and no stack
+    "ud2",
+    ".cfi_endproc",
+    ".size cr_test_spoil, . - cr_test_spoil",
+    ".popsection",
+);
