@@ -41,7 +41,16 @@ pub(super) fn thread() -> *mut Thread {
 
 // The thread's block: three words, zero in a new thread. Every thread has it from its start, and those that are older
 // than this module since it was loaded, so that reading it in an exception handler never allocates.
-global_asm!(".section .tls$cr,\"dw\"", ".globl cr_guard_thread", ".p2align 3", "cr_guard_thread:", ".zero 24", ".text",);
+global_asm!(
+    // Where compilers put thread-local variables. Linkers sort what is behind the `$` by name, and the C runtime marks
+    // the end of what each thread gets with a variable in `.tls$ZZZ`.
+    ".section .tls$,\"dw\"",
+    ".globl cr_guard_thread",
+    ".p2align 3",
+    "cr_guard_thread:",
+    ".zero 24", // as large as the struct
+    ".text",
+);
 
 // enter(rcx: stack, rdx: function, r8: a, r9: b, [rsp + 40]: c) -> rax
 //

@@ -75,13 +75,14 @@ impl Block {
         unsafe { core::ptr::copy_nonoverlapping(self.start.as_ptr(), to, size.min(self.capacity)) }
     }
 
-    /// The same, but leaves the words alone that are not zero any more: what the C runtime of the new image has set up
+    /// The same, but leaves the numbers alone that are not zero any more: what the C runtime of the new image has set up
     /// for itself must not be replaced by what the old one, which is gone, had.
     ///
     /// # Safety
     /// As `pour`.
     pub(crate) unsafe fn pour_into_zeros(&self, to: *mut u8, size: usize) {
-        const WORD: usize = size_of::<usize>();
+        // No larger: a variable of the guest may lie right behind one of the runtime.
+        const WORD: usize = size_of::<u32>();
         let size = size.min(self.capacity);
         // SAFETY: `fill` initialised as many bytes.
         let from = unsafe { core::slice::from_raw_parts(self.start.as_ptr(), size) };

@@ -12,7 +12,10 @@ use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use std::sync::Mutex;
 use windows_sys::Win32::Foundation as status;
-use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_RECORD, RtlUnwindEx};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    AddVectoredExceptionHandler, CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD,
+    RemoveVectoredExceptionHandler, RtlUnwindEx,
+};
 use windows_sys::Win32::System::Threading::{GetCurrentThreadStackLimits, SetThreadStackGuarantee};
 
 /// SIGFPE and SIGTRAP: the failures of these exceptions are the same numbers on every system.
@@ -90,18 +93,22 @@ pub(crate) fn prepare_thread(thread: &mut Thread) {
     ABANDONED.set(0);
 }
 
-/// Keeps the handlers for SIGABRT installed; one for each open plugin.
+/// Keeps the handlers for SIGABRT and for the last page installed; one for each open plugin.
 pub(crate) struct Hook(());
 
-/// How many hooks there are.
-static HOOKS: Mutex<usize> = Mutex::new(0);
+/// How many hooks there are, and the handle of the vectored handler.
+static HOOKS: Mutex<(usize, usize)> = Mutex::new((0, 0));
 
 impl Hook {
     pub(crate) fn new() -> Hook {
         // A poisoned lock still counts right: nothing below panics.
         let mut hooks = HOOKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         runtime::hook();
-        *hooks += 1;
+        if hooks.0 == 0 {
+            // SAFETY: a handler of the right type, after those that are there already.
+            hooks.1 = unsafe { AddVectoredExceptionHandler(0, Some(on_last_page)) }.addr();
+        }
+        hooks.0 += 1;
         Hook(())
     }
 }
@@ -109,9 +116,11 @@ impl Hook {
 impl Drop for Hook {
     fn drop(&mut self) {
         let mut hooks = HOOKS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        *hooks -= 1;
-        if *hooks == 0 {
+        hooks.0 -= 1;
+        if hooks.0 == 0 {
             runtime::unhook();
+            // SAFETY: the handle from above, or NULL.
+            unsafe { RemoveVectoredExceptionHandler(hooks.1 as *const c_void) };
         }
     }
 }
@@ -172,6 +181,41 @@ pub(crate) unsafe extern "C" fn on_exception(
         _ => CONTINUE_SEARCH,
     }
 }
+
+/// So much stack is needed to look for the handlers of frames and to unwind: two contexts and then some.
+const ENOUGH_STACK: usize = 12 * 1024;
+
+/// For stacks that have run out to their very end: where the system does not keep what `SetThreadStackGuarantee` asks for
+/// (wine, fibers), there is no room left to look for the handlers of frames, not for ours nor for the guest's own. Every
+/// other exception is left to them.
+unsafe extern "system" fn on_last_page(pointers: *mut EXCEPTION_POINTERS) -> i32 {
+    // SAFETY: the system passes the description of the exception.
+    let pointers = unsafe { &*pointers };
+    // SAFETY: as above.
+    let description = unsafe { &*pointers.ExceptionRecord };
+    if description.ExceptionCode != status::EXCEPTION_STACK_OVERFLOW {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    // SAFETY: the system passes the state of the thread, to be changed if it is to go on.
+    let machine = unsafe { &mut *pointers.ContextRecord };
+    let stack = machine.Rsp as usize;
+    let mut low = 0;
+    let mut high = 0;
+    // SAFETY: room for two answers.
+    unsafe { GetCurrentThreadStackLimits(&raw mut low, &raw mut high) };
+    if (low..high).contains(&stack) && stack - low > ENOUGH_STACK {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    let Some(landing) = guard::armed(stack, |_| classify(description)) else { return EXCEPTION_CONTINUE_SEARCH };
+    machine.Rip = landing.instruction as u64;
+    machine.Rsp = landing.stack as u64;
+    machine.Rax = 1;
+    EXCEPTION_CONTINUE_EXECUTION
+}
+
+/// What a vectored handler returns (excpt.h).
+const EXCEPTION_CONTINUE_SEARCH: i32 = 0;
+const EXCEPTION_CONTINUE_EXECUTION: i32 = -1;
 
 fn classify(description: &EXCEPTION_RECORD) -> Fault {
     let code = description.ExceptionCode.cast_unsigned();

@@ -76,6 +76,15 @@ impl Drop for Library {
 
 /// The path as the loader takes it at any length. Only absolute paths get here.
 fn long(path: &Path) -> OsString {
+    let mut result = prefixed(path);
+    if path.extension().is_none() {
+        // Or the loader would add one.
+        result.push(".");
+    }
+    result
+}
+
+fn prefixed(path: &Path) -> OsString {
     // What the functions of the system take without the prefix, less room for a file's name in a directory.
     const SHORT: usize = 247;
     let text = path.as_os_str();
