@@ -139,9 +139,10 @@ fn load_text(error: &libloading::Error) -> String {
         other => return other.to_string(),
     };
     // The system's own error is inside, behind libloading's type.
-    let text = std::error::Error::source(error).map_or_else(|| format!("{source:?}"), ToString::to_string);
-    let code = io::Error::last_os_error().raw_os_error().unwrap_or(0).cast_unsigned();
-    let more = match code {
+    let inner = std::error::Error::source(error).and_then(|inner| inner.downcast_ref::<io::Error>());
+    let text = inner.map_or_else(|| format!("{source:?}"), ToString::to_string);
+    let code = inner.and_then(io::Error::raw_os_error).unwrap_or(0);
+    let more = match code.cast_unsigned() {
         ERROR_MOD_NOT_FOUND => " (a library that it needs is missing)",
         ERROR_PROC_NOT_FOUND => " (a library that it needs lacks a function)",
         ERROR_BAD_EXE_FORMAT => " (it, or a library that it needs, is no image for this machine)",
