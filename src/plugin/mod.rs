@@ -4,13 +4,17 @@
 //! host and guest may write them, and the host may move the struct. What the library knows beyond them is in
 //! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
 
-use crate::abi::{cr_answer, cr_event_type, cr_failure, cr_internal, cr_log_level, cr_mode, cr_op};
+mod report;
+mod resident;
+
+pub(crate) use report::c_text;
+use report::fault_error;
+
+use crate::abi::{cr_answer, cr_event_type, cr_failure, cr_internal, cr_mode, cr_op};
 use crate::candidate::{Candidate, Rejection};
 use crate::context::Context;
 use crate::error::Error;
-use crate::event::{Event, Listener};
-use crate::guard::Fault;
-use crate::image::Image;
+use crate::event::Listener;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::Snapshot;
@@ -25,7 +29,6 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 /// What `cr_plugin_update` returns after a failure in a step, and after one in a load or unload.
 const STEP_FAILED: c_int = -1;
@@ -476,222 +479,4 @@ impl Plugin {
             }
         }
     }
-
-    /// Maps an image, runs its constructors and restores the state.
-    fn bring_up(
-        &self,
-        context: Context,
-        number: u32,
-        path: &Path,
-        image: &Rc<Image>,
-        restore: bool,
-    ) -> Result<(), Error> {
-        let mut loaded = Loaded::open(number, path, &self.path, image, &self.main_func, self.guarded)?;
-        let constructed = self.inside(|| loaded.construct());
-        if let Err(fault) = constructed {
-            self.close_loaded(context, loaded);
-            return Err(fault_error(fault, "a constructor", number));
-        }
-        if restore {
-            // SAFETY: the image is loaded there with these sections, and none of its code is running.
-            unsafe { self.snapshot.borrow().restore(loaded.base(), &image.state) };
-        }
-        self.show_handle(Some(&loaded));
-        self.entry.set(Some(loaded.entry()));
-        self.symbols.borrow().follow(|name| loaded.symbol(name));
-        self.loaded.replace(Some(loaded));
-        if restore {
-            self.event(context, cr_event_type::CR_EVENT_STATE_CARRIED, number, || "state carried".into());
-        }
-        Ok(())
-    }
-
-    /// Unloads the version in memory, if there is one, and returns the fault of a destructor.
-    fn unload(&self, context: Context) -> Option<Fault> {
-        let number = self.loaded.borrow().as_ref()?.number();
-        let text = || format!("version {number} is unloaded");
-        self.event(context, cr_event_type::CR_EVENT_BEFORE_UNLOAD, number, text);
-        self.entry.set(None);
-        self.show_handle(None);
-        self.symbols.borrow().follow(|_| None);
-        let loaded = self.loaded.take()?;
-        let fault = self.close_loaded(context, loaded);
-        self.event(context, cr_event_type::CR_EVENT_AFTER_UNLOAD, number, text);
-        fault
-    }
-
-    fn close_loaded(&self, context: Context, loaded: Loaded) -> Option<Fault> {
-        let number = loaded.number();
-        let closed = self.inside(|| loaded.close(self.keep_generations > 0));
-        let wanted = closed.image.is_some();
-        if let Some(image) = closed.image {
-            let mut generations = self.generations.borrow_mut();
-            generations.push_back(image);
-            if generations.len() > self.keep_generations {
-                generations.pop_front();
-            }
-        }
-        if closed.mapped {
-            self.versions.borrow_mut().mark_mapped(number);
-        }
-        if closed.mapped && !wanted {
-            let text = || {
-                let causes = "thread_local destructors, unique symbols or a running thread";
-                format!("version {number} stays mapped: something else holds it ({causes})")
-            };
-            self.info(text);
-            self.event(context, cr_event_type::CR_EVENT_STILL_MAPPED, number, text);
-        }
-        if let Some(fault) = closed.fault {
-            self.info(|| fault_error(fault, "a destructor", number).to_string());
-        }
-        closed.fault
-    }
-
-    /// Makes room for the state of the version in memory.
-    fn reserve_state(&self) -> Result<(), Error> {
-        match &*self.loaded.borrow() {
-            Some(loaded) if self.mode != cr_mode::CR_DISABLE => {
-                self.snapshot.borrow_mut().reserve(&loaded.image().state)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Saves the state of the version in memory, for which room was made.
-    fn save_state(&self) {
-        if let Some(loaded) = &*self.loaded.borrow()
-            && self.mode != cr_mode::CR_DISABLE
-        {
-            // SAFETY: the image is loaded there with these sections, and none of its code is running on this thread.
-            unsafe { self.snapshot.borrow_mut().save(loaded.base(), &loaded.image().state) };
-        }
-    }
-
-    /// Is there a state to restore into this image? One that does not fit is an error, or, if `lenient`, dropped.
-    fn state_fits(&self, image: &Image, lenient: bool) -> Result<bool, Error> {
-        if self.mode == cr_mode::CR_DISABLE || self.snapshot.borrow().is_empty() {
-            return Ok(false);
-        }
-        match self.snapshot.borrow().check(&image.state, self.mode) {
-            Ok(()) => Ok(true),
-            Err(error) if lenient => {
-                self.info(|| format!("{error}: initial values are used"));
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Calls the entry point. `None`: it faulted, `failure` and the error text are set and the version is the one
-    /// to go back to; or there is none.
-    #[inline]
-    fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
-        let entry = self.entry.get()?;
-        // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
-        match self.inside(|| unsafe { entry.call(context.as_ptr(), operation) }) {
-            Ok(value) => Some(value),
-            Err(fault) => {
-                self.crashed(context, fault, name(operation));
-                None
-            }
-        }
-    }
-
-    /// The guest has crashed in a call: the version to go back to is the last one that worked.
-    fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
-        let number = context.version();
-        context.set_version(context.last_working_version());
-        let error = fault_error(fault, place, number);
-        self.fail(context, &error);
-        let answer = self.event(context, cr_event_type::CR_EVENT_CRASH, number, || error.to_string());
-        self.after_crash.set(answer);
-    }
-
-    /// Runs what calls into the guest; the count is right also when an exception passes.
-    #[inline]
-    fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
-        struct Leave<'a>(&'a Cell<u32>);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.0.get() - 1);
-            }
-        }
-        self.inside.set(self.inside.get() + 1);
-        let _leave = Leave(&self.inside);
-        run()
-    }
-
-    fn user_failure(&self, context: Context, value: c_int, operation: cr_op) {
-        // A failure that is being recovered from, or that the guest has set itself, stays.
-        if context.failure() == NONE {
-            let error = Error::User { value, place: name(operation), version: context.version() };
-            self.fail(context, &error);
-            self.event(context, cr_event_type::CR_EVENT_USER_FAILURE, context.version(), || error.to_string());
-        }
-    }
-
-    /// Records a failure and returns what update returns for it.
-    fn fail(&self, context: Context, error: &Error) -> c_int {
-        context.set_failure(error.failure());
-        let text = error.to_string();
-        self.error.replace(c_text(&text));
-        if let Some(log) = self.log {
-            log.write(cr_log_level::CR_LOG_LEVEL_ERROR, &text);
-        }
-        LOAD_FAILED
-    }
-
-    /// Tells the host, if it wants to know, and returns its answer. It may call in, as the guest may.
-    #[inline]
-    fn event(&self, context: Context, kind: cr_event_type, version: u32, text: impl FnOnce() -> String) -> cr_answer {
-        let Some(listener) = self.listener else { return cr_answer::CR_GO_ON };
-        let event = Event { kind, version, failure: context.failure(), text: text() };
-        self.inside(|| listener.tell(context.as_ptr(), &event))
-    }
-
-    fn info(&self, text: impl FnOnce() -> String) {
-        if let Some(log) = self.log {
-            log.write(cr_log_level::CR_LOG_LEVEL_INFO, &text());
-        }
-    }
-
-    fn trace(&self, function: &str) {
-        if let Some(log) = self.log {
-            log.write(cr_log_level::CR_LOG_LEVEL_TRACE, function);
-        }
-    }
-
-    fn show_handle(&self, loaded: Option<&Loaded>) {
-        let handle = loaded.map_or(null_mut(), Loaded::handle);
-        self.head.set(cr_internal { handle, ..self.head.get() });
-    }
-
-    fn show_temporary_path(&self) {
-        let mut text = match self.versions.borrow().directory() {
-            Some(directory) => sys::c_path(&directory.join("")), // with a separator at its end
-            None => CString::default(),
-        };
-        core::mem::swap(&mut *self.temppath.borrow_mut(), &mut text);
-        let temppath = self.temppath.borrow().as_ptr();
-        self.head.set(cr_internal { temppath, ..self.head.get() });
-    }
-}
-
-fn fault_error(fault: Fault, place: &'static str, version: u32) -> Error {
-    Error::Fault { what: fault::describe(fault), place, version, failure: fault::failure(fault) }
-}
-
-fn name(operation: cr_op) -> &'static str {
-    match operation {
-        cr_op::CR_LOAD => "CR_LOAD",
-        cr_op::CR_STEP => "CR_STEP",
-        cr_op::CR_UNLOAD => "CR_UNLOAD",
-        cr_op::CR_CLOSE => "CR_CLOSE",
-    }
-}
-
-/// As a C string. Error texts have no NUL; one that had would come out empty.
-pub(crate) fn c_text(text: &str) -> CString {
-    CString::new(text).unwrap_or_default()
 }

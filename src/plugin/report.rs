@@ -1,0 +1,117 @@
+//! Calls of the guest, and what the host learns of them and of everything else: failures, events, messages.
+
+use super::{LOAD_FAILED, NONE, Plugin};
+use crate::abi::{cr_answer, cr_event_type, cr_log_level, cr_op};
+use crate::context::Context;
+use crate::error::Error;
+use crate::event::Event;
+use crate::guard::Fault;
+use crate::sys::fault;
+use core::cell::Cell;
+use core::ffi::c_int;
+use std::ffi::CString;
+
+impl Plugin {
+    /// Calls the entry point. `None`: it faulted, `failure` and the error text are set and the version is the one
+    /// to go back to; or there is none.
+    #[inline]
+    pub(super) fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
+        let entry = self.entry.get()?;
+        // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
+        match self.inside(|| unsafe { entry.call(context.as_ptr(), operation) }) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.crashed(context, fault, name(operation));
+                None
+            }
+        }
+    }
+
+    /// The guest has crashed in a call: the version to go back to is the last one that worked.
+    pub(super) fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
+        let number = context.version();
+        context.set_version(context.last_working_version());
+        let error = fault_error(fault, place, number);
+        self.fail(context, &error);
+        let answer = self.event(context, cr_event_type::CR_EVENT_CRASH, number, || error.to_string());
+        self.after_crash.set(answer);
+    }
+
+    /// Runs what calls into the guest; the count is right also when an exception passes.
+    #[inline]
+    pub(super) fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
+        struct Leave<'a>(&'a Cell<u32>);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        self.inside.set(self.inside.get() + 1);
+        let _leave = Leave(&self.inside);
+        run()
+    }
+
+    pub(super) fn user_failure(&self, context: Context, value: c_int, operation: cr_op) {
+        // A failure that is being recovered from, or that the guest has set itself, stays.
+        if context.failure() == NONE {
+            let error = Error::User { value, place: name(operation), version: context.version() };
+            self.fail(context, &error);
+            self.event(context, cr_event_type::CR_EVENT_USER_FAILURE, context.version(), || error.to_string());
+        }
+    }
+
+    /// Records a failure and returns what update returns for it.
+    pub(super) fn fail(&self, context: Context, error: &Error) -> c_int {
+        context.set_failure(error.failure());
+        let text = error.to_string();
+        self.error.replace(c_text(&text));
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_ERROR, &text);
+        }
+        LOAD_FAILED
+    }
+
+    /// Tells the host, if it wants to know, and returns its answer. It may call in, as the guest may.
+    #[inline]
+    pub(super) fn event(
+        &self,
+        context: Context,
+        kind: cr_event_type,
+        version: u32,
+        text: impl FnOnce() -> String,
+    ) -> cr_answer {
+        let Some(listener) = self.listener else { return cr_answer::CR_GO_ON };
+        let event = Event { kind, version, failure: context.failure(), text: text() };
+        self.inside(|| listener.tell(context.as_ptr(), &event))
+    }
+
+    pub(super) fn info(&self, text: impl FnOnce() -> String) {
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_INFO, &text());
+        }
+    }
+
+    pub(super) fn trace(&self, function: &str) {
+        if let Some(log) = self.log {
+            log.write(cr_log_level::CR_LOG_LEVEL_TRACE, function);
+        }
+    }
+}
+
+pub(super) fn fault_error(fault: Fault, place: &'static str, version: u32) -> Error {
+    Error::Fault { what: fault::describe(fault), place, version, failure: fault::failure(fault) }
+}
+
+fn name(operation: cr_op) -> &'static str {
+    match operation {
+        cr_op::CR_LOAD => "CR_LOAD",
+        cr_op::CR_STEP => "CR_STEP",
+        cr_op::CR_UNLOAD => "CR_UNLOAD",
+        cr_op::CR_CLOSE => "CR_CLOSE",
+    }
+}
+
+/// As a C string. Error texts have no NUL; one that had would come out empty.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}
