@@ -219,13 +219,7 @@ impl Plugin {
             return None;
         }
         // SAFETY: the host passed a function of the version that is loaded; nothing unloads it while `inside` counts.
-        match self.inside(|| unsafe { entry.call_other(function, arg) }) {
-            Ok(value) => Some(value),
-            Err(fault) => {
-                self.crashed(context, fault, "a guarded call");
-                None
-            }
-        }
+        self.call_inside(context, "a guarded call", || unsafe { entry.call_other(function, arg) })
     }
 
     /// `cr_set_temporary_path`.

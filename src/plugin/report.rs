@@ -18,17 +18,22 @@ impl Plugin {
     pub(super) fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
         let entry = self.entry.get()?;
         // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
-        match self.inside(|| unsafe { entry.call(context.as_ptr(), operation) }) {
-            Ok(value) => Some(value),
-            Err(fault) => {
-                self.crashed(context, fault, name(operation));
-                None
-            }
-        }
+        self.call_inside(context, name(operation), || unsafe { entry.call(context.as_ptr(), operation) })
+    }
+
+    /// Makes a call of the guest; a fault in it is a crash of the plugin.
+    #[inline]
+    pub(super) fn call_inside<T>(
+        &self,
+        context: Context,
+        place: &'static str,
+        call: impl FnOnce() -> Result<T, Fault>,
+    ) -> Option<T> {
+        self.inside(call).map_err(|fault| self.crashed(context, fault, place)).ok()
     }
 
     /// The guest has crashed in a call: the version to go back to is the last one that worked.
-    pub(super) fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
+    fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
         let number = context.version();
         context.set_version(context.last_working_version());
         let error = fault_error(fault, place, number);

@@ -127,11 +127,11 @@ impl Plugin {
     }
 
     pub(super) fn show_temporary_path(&self) {
-        let mut text = match self.versions.borrow().directory() {
+        let text = match self.versions.borrow().directory() {
             Some(directory) => sys::c_path(&directory.join("")), // with a separator at its end
             None => CString::default(),
         };
-        core::mem::swap(&mut *self.temppath.borrow_mut(), &mut text);
+        self.temppath.replace(text);
         let temppath = self.temppath.borrow().as_ptr();
         self.head.set(cr_internal { temppath, ..self.head.get() });
     }
