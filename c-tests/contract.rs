@@ -473,6 +473,7 @@ scenarios! {
     control_kept_generations_leave_literals_readable
     control_a_requested_reload_needs_no_change
     control_a_reload_inside_the_guest_is_done_by_the_next_update
+    control_a_reload_inside_the_guest_leaves_a_request_standing
     control_no_reload_while_a_build_is_under_way
 }
 

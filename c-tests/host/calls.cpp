@@ -297,6 +297,25 @@ SCENARIO(control_a_reload_inside_the_guest_is_done_by_the_next_update) {
     p.close();
 }
 
+SCENARIO(control_a_reload_inside_the_guest_leaves_a_request_standing) {
+    struct Inner {
+        static void request(cr_plugin *ctx, void *) {
+            cr_plugin_request_reload(*ctx);
+            cr_plugin_reload(*ctx); // the file has not changed
+        }
+    };
+    Plugin p("general_a");
+    p.run();
+    p.orders.call = Inner::request;
+    p.on(CR_STEP, ACT_CALL);
+    CHECK_EQ(0, p.update());
+    p.on(CR_STEP, ACT_RETURN);
+    p.trace();
+    CHECK_EQ(0, p.update());
+    CHECK_TRACE("a.unload@1 a.load@2 a.step@2", p);
+    p.close();
+}
+
 SCENARIO(control_no_reload_while_a_build_is_under_way) {
     const char *const locks[] = {nullptr, "build.lock", ""};
     for (const char *lock : locks) {

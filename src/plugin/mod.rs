@@ -161,7 +161,9 @@ impl Plugin {
     pub(crate) fn reload(&self, context: Context) {
         self.trace("cr_plugin_reload");
         if self.is_inside() {
-            self.requested.set(self.changed());
+            if self.changed() {
+                self.request_reload();
+            }
         } else if self.changed() || self.requested.get() {
             let _ = self.load(context, true);
         }
