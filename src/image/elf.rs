@@ -1,16 +1,21 @@
 //! ELF shared objects (System V ABI, chapters 4 and 5; the GNU extensions of the gABI).
 
-use super::{Array, Image, Lifecycle, Patch, Section, Target};
+mod symbols;
+
+use super::{Array, Image, Lifecycle, Patch, Section, SectionKind, Target};
 use crate::error::Error;
+use core::ops::Range;
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::dynamic::{self, Dyn};
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self, ProgramHeader};
 use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::{Elf, Sym};
+pub(super) use symbols::{regions, symbols};
 
 /// The sections that are carried from version to version: tagged variables and zero-initialised ones.
-const STATE_SECTIONS: [&str; 3] = [".state", "cr_state", ".bss"];
+const STATE_SECTIONS: [(&str, SectionKind); 3] =
+    [(".state", SectionKind::Tagged), ("cr_state", SectionKind::Tagged), (".bss", SectionKind::Zero)];
 
 /// Added to the tags of constructors in the copy of a file. The sum lies in the range that is
 /// reserved for systems (DT_LOOS..DT_HIOS) and means nothing to any dynamic loader, which skips the entry.
@@ -58,7 +63,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     let lifecycle = lifecycle(&dynamic.dyns, &segments, table, if elf.is_64 { 8 } else { 4 })?;
     let patches = hide_constructors(&dynamic.dyns, table, target);
     let state = state_sections(&elf, &segments);
-    Ok(Image { state, lifecycle, patches })
+    Ok(Image { state, extent: segments.extent(), lifecycle, patches })
 }
 
 /// The file header: an ELF shared object for this machine?
@@ -200,6 +205,14 @@ impl Segments<'_> {
         })
     }
 
+    /// From the first to the last address.
+    fn extent(&self) -> Range<u64> {
+        let loads = || self.0.iter().filter(|segment| segment.p_type == program_header::PT_LOAD);
+        let start = loads().map(|segment| segment.p_vaddr).min().unwrap_or(0);
+        let end = loads().map(|segment| segment.p_vaddr.saturating_add(segment.p_memsz)).max().unwrap_or(start);
+        start..end
+    }
+
     fn dynamic(&self) -> Result<&ProgramHeader, Error> {
         let dynamic = self.0.iter().find(|segment| segment.p_type == program_header::PT_DYNAMIC);
         let dynamic = dynamic.ok_or_else(|| Error::Format("no dynamic segment".into()))?;
@@ -313,13 +326,11 @@ fn state_sections(elf: &Elf<'_>, segments: &Segments<'_>) -> Vec<Section> {
         let Some(name) = elf.shdr_strtab.get_at(section.sh_name) else { continue };
         let flags = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
         let plain = section.sh_flags & flags == flags && section.sh_flags & u64::from(section_header::SHF_TLS) == 0;
-        if STATE_SECTIONS.contains(&name)
-            && plain
-            && section.sh_size > 0
-            && segments.writable(section.sh_addr, section.sh_size)
-        {
+        let Some((_, kind)) = STATE_SECTIONS.iter().find(|(carried, _)| *carried == name) else { continue };
+        if plain && section.sh_size > 0 && segments.writable(section.sh_addr, section.sh_size) {
             found.push(Section {
                 name: name.to_owned(),
+                kind: *kind,
                 address: section.sh_addr,
                 size: section.sh_size,
                 runtime: false,

@@ -6,16 +6,22 @@ mod elf;
 mod pe;
 #[cfg(test)]
 mod pe_tests;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
 use crate::error::Error;
+use core::ops::Range;
+#[allow(unused_imports)] // until state moves by variable
+pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
 
 /// What the plugin needs to know of a shared library.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
     /// The sections whose content is carried from version to version, in the order of the file.
     pub(crate) state: Vec<Section>,
+    /// What it covers in memory; addresses are those in the file.
+    pub(crate) extent: Range<u64>,
     /// The functions that run when the image is loaded and unloaded.
     pub(crate) lifecycle: Lifecycle,
     /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
@@ -26,10 +32,20 @@ pub(crate) struct Image {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
     pub(crate) name: String,
+    pub(crate) kind: SectionKind,
     pub(crate) address: u64,
     pub(crate) size: u64,
     /// Variables of the C runtime lie in it, too, which are not the guest's state.
     pub(crate) runtime: bool,
+}
+
+/// Why a section is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SectionKind {
+    /// The programmer has said so, with `CR_STATE`, of each variable in it.
+    Tagged,
+    /// It holds what begins as zero.
+    Zero,
 }
 
 /// Constructors and destructors, as addresses in the file.

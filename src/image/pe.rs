@@ -3,7 +3,7 @@
 //! The tables are read here, each through a bounds check. Of goblin only constants and names are used: its reader of
 //! whole images follows many tables that are of no interest, and refuses images that Windows loads.
 
-use super::{Image, Lifecycle, Patch, Section, Target};
+use super::{Image, Lifecycle, Patch, Section, SectionKind, Target};
 use crate::error::Error;
 use goblin::pe::header::{COFF_MACHINE_UNKNOWN, machine_to_str};
 use goblin::pe::optional_header::{MAGIC_32, MAGIC_64};
@@ -57,7 +57,8 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     check_relocations(&view)?;
     check_export(&view, entry)?;
     let (lifecycle, patches) = take_entry(&view)?;
-    Ok(Image { state: state_sections(&sections), lifecycle, patches })
+    let extent = 0..headers.image_size.into();
+    Ok(Image { state: state_sections(&sections), extent, lifecycle, patches })
 }
 
 fn check_end(what: &'static str, need: u64, len: u64) -> Result<(), Error> {
@@ -432,6 +433,7 @@ fn state_sections(sections: &[Row]) -> Vec<Section> {
     };
     let section = |row: &Row| Section {
         name: String::from_utf8_lossy(row.name()).into_owned(),
+        kind: if row.name() == ZERO { SectionKind::Zero } else { SectionKind::Tagged },
         address: row.address.into(),
         size: row.memory_size().into(),
         // MinGW links its C runtime into each image.

@@ -5,7 +5,7 @@
 #[path = "../../c-tests/support/target.rs"]
 mod target;
 
-use super::{Image, Target, parse, precheck};
+use super::{Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
 use crate::error::Error;
 use goblin::elf::Elf;
 use goblin::elf::header::machine_to_str;
@@ -15,6 +15,8 @@ use std::process::Command;
 const SOURCE: &str = "
     static int state __attribute__((section(\".state\"), used)) = 3;
     static long long zero[4];
+    static __thread int of_thread = 5;
+    int *thread(void) { return &of_thread; }
     __attribute__((constructor)) static void begin(void) { zero[0]++; }
     __attribute__((destructor)) static void end(void) { zero[1]++; }
     int cr_main(void *ctx, int op) { (void)ctx; return op + state + (int)zero[op & 3]; }
@@ -71,6 +73,46 @@ fn sections_are_those_that_readelf_shows() {
             assert!(image.patches.len() >= 2, "the array and its size");
         }
     }
+}
+
+fn all_symbols(bytes: &[u8]) -> Result<Vec<Symbol<'_>>, Error> {
+    let mut all = Vec::new();
+    let source = Source { bytes, path: Path::new("guest.so") };
+    symbols(source, Target::native(), &mut |_| true, &mut |symbol| all.push(symbol)).map(|_| all)
+}
+
+#[test]
+fn symbols_have_their_places_sizes_and_files() {
+    for linker in ["bfd", "gold", "lld", "mold"] {
+        let place = target::find_linker(linker).unwrap_or_else(|| "-fPIC".into());
+        let bytes = build(&[&place, &format!("-fuse-ld={linker}")]);
+        let image = parse_native(&bytes).unwrap();
+        let all = all_symbols(&bytes).unwrap();
+        let find = |name: &str| all.iter().find(|symbol| symbol.name == name).unwrap();
+        for (name, section, size, kind) in [("state", ".state", 4, Kind::Object), ("zero", ".bss", 32, Kind::Object)] {
+            let symbol = find(name);
+            let section = image.state.iter().find(|s| s.name == section).unwrap();
+            assert!((section.address..section.address + section.size).contains(&symbol.place.address), "{linker}");
+            assert_eq!((symbol.place.size, symbol.place.kind, symbol.place.local), (size, kind, true), "{linker}");
+            assert_eq!(symbol.file.as_deref(), Some("guest.c"), "{linker}");
+        }
+        assert_eq!(find("of_thread").place.kind, Kind::ThreadLocal);
+        let function = find("cr_main");
+        assert_eq!((function.place.kind, function.place.local, &function.file), (Kind::Function, false, &None));
+        let regions = regions(Source { bytes: &bytes, path: Path::new("guest.so") }, Target::native()).unwrap();
+        let of = |address: u64| regions.iter().find(|r| (r.address..r.address + r.size).contains(&address)).unwrap();
+        assert!(of(function.place.address).code && !of(function.place.address).writable, "{linker}");
+        assert!(of(find("zero").place.address).writable && of(find("zero").place.address).bytes.is_empty(), "{linker}");
+        assert_eq!(of(find("state").place.address).bytes[..4], 3_i32.to_ne_bytes(), "{linker}");
+        assert!(image.extent.contains(&function.place.address));
+    }
+}
+
+#[test]
+fn a_stripped_image_has_no_symbols() {
+    let bytes = build(&["-s"]);
+    let source = Source { bytes: &bytes, path: Path::new("guest.so") };
+    assert!(!symbols(source, Target::native(), &mut |_| true, &mut |_| ()).unwrap());
 }
 
 #[test]
@@ -132,6 +174,8 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
             bytes[at] = [0, 0xff, 0x7f, 0x80, next(256) as u8][next(5)];
         }
         refused += usize::from(parse_native(&bytes).is_err());
+        let _ = all_symbols(&bytes);
+        let _ = regions(Source { bytes: &bytes, path: Path::new("guest.so") }, Target::native());
         let _ = precheck(&bytes[..bytes.len().min(64)], bytes.len() as u64, Target::native());
     }
     assert!(refused > 1000, "only {refused} were refused");

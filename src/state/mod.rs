@@ -10,7 +10,7 @@ pub(crate) use block::Allocator;
 
 use crate::abi::cr_mode;
 use crate::error::Error;
-use crate::image::Section;
+use crate::image::{Section, SectionKind};
 use block::Block;
 
 /// The state of the last version that was unloaded in good order.
@@ -74,7 +74,7 @@ impl Snapshot {
                 cr_mode::CR_DISABLE => ("CR_DISABLE", true),
             };
             // Zero-initialised memory that is still zero is no state.
-            if agrees || (old.name == ".bss" && block.is_zero(old.size as usize)) {
+            if agrees || (old.kind == SectionKind::Zero && block.is_zero(old.size as usize)) {
                 continue;
             }
             let reason = format!(
