@@ -54,7 +54,7 @@ scenarios! {
     s1_internals_version_path_exists_and_del
     s1_internals_plat_init_changes_nothing_between_updates
     s1_internals_changed_and_reload
-    s1_internals_rollback_loads_the_version_again
+    s1_internals_rollback_goes_back_to_the_last_working_version
     s1_internals_unload
     s1_copies_deleted_behind_the_back_are_no_harm_to_what_runs
 }
@@ -195,7 +195,7 @@ scenarios! {
     r01_two_threads_inside_guests_at_once
     r01_update_of_the_own_plugin_inside_the_guest_is_only_a_step
     r01_close_inside_the_guest_happens_when_its_call_returns
-    r01_other_calls_for_the_own_plugin_inside_the_guest_do_nothing
+    r01_other_calls_for_the_own_plugin_inside_the_guest_do_nothing_to_it
 }
 
 scenarios! {
@@ -388,6 +388,7 @@ scenarios! {
     r18_image_with_thread_local_destructors
     r18_image_with_unique_symbols
     r18_image_with_a_running_thread
+    r18_image_that_is_marked_to_stay
     r18_image_that_is_unmapped_is_not_reported
     r18_image_that_stays_may_be_opened_again
 }
@@ -456,6 +457,26 @@ scenarios! {
 }
 
 scenarios! {
+    /// The events of each row of CONTRACT §2.
+    flows, "host":
+    flow_crash_in_step
+    flow_crash_in_each_operation_of_version_1
+    flow_crash_in_load_and_in_the_rollback_after_it
+    flow_crash_in_unload
+    flow_negative_from_each_operation
+    flow_exception_out_of_the_guest_is_no_event
+    flow_file_that_goes_missing_or_empty
+    flow_bad_image
+    flow_without_reload_check
+    flow_state_that_does_not_fit
+    flow_crash_in_a_constructor
+    flow_crash_in_a_constructor_may_be_retried_or_stopped
+    flow_crash_in_a_destructor
+    flow_rollback_on_request
+    flow_reload_asked_for_inside_the_guest
+}
+
+scenarios! {
     /// Symbols, guarded calls, and what a host controls.
     calls, "host":
     symbols_of_the_version_that_is_loaded
@@ -472,8 +493,11 @@ scenarios! {
     control_without_the_guard_no_handler_is_installed
     control_kept_generations_leave_literals_readable
     control_a_requested_reload_needs_no_change
-    control_a_reload_inside_the_guest_is_done_by_the_next_update
-    control_a_reload_inside_the_guest_leaves_a_request_standing
+    control_a_reload_inside_the_guest_is_done_when_its_call_returns
+    control_a_reload_inside_the_guest_waits_for_the_outermost_call
+    control_a_reload_inside_a_call_that_crashes_is_left_to_the_update_after_the_rollback
+    control_a_reload_inside_the_guest_gives_way_to_a_close
+    control_a_reload_inside_the_guest_takes_a_request_along
     control_no_reload_while_a_build_is_under_way
 }
 
@@ -554,6 +578,7 @@ fn every_scenario_of_the_hosts_is_a_test() {
         r20::NAMES,
         paths::NAMES,
         events::NAMES,
+        flows::NAMES,
         calls::NAMES,
         soak::NAMES,
     ]);

@@ -278,7 +278,9 @@ enum cr_event_type {
      * `CR_SKIP`. The first load is not a change.
      */
     CR_EVENT_CHANGED = 0,
-    /** The file cannot be used; `text` says why. It is told once for each state of the file. */
+    /**
+     * The file cannot be used, or its state does not fit; `text` says why. It is told once for each state of the file.
+     */
     CR_EVENT_REJECTED = 1,
     /** The version in memory is about to go, because it is replaced, rolled back or closed. */
     CR_EVENT_BEFORE_UNLOAD = 2,
@@ -288,13 +290,19 @@ enum cr_event_type {
     CR_EVENT_STATE_CARRIED = 4,
     /** A version has been loaded, and its `CR_LOAD` has come to a good end. */
     CR_EVENT_LOADED = 5,
-    /** The guest has crashed; `version` is the one that did. It may be answered with `CR_RETRY` or `CR_STOP`. */
+    /**
+     * The guest has crashed, be it in a constructor or destructor; `version` is the one that did. It may be answered
+     * with `CR_RETRY` or `CR_STOP`.
+     */
     CR_EVENT_CRASH = 6,
     /** A version is loaded again after a failure. */
     CR_EVENT_ROLLBACK = 7,
     /** The guest has returned a negative value. */
     CR_EVENT_USER_FAILURE = 8,
-    /** The image of a version is still mapped after its unload: something else holds it. */
+    /**
+     * The image of a version is still mapped after its unload; `text` says why, if the image itself tells: it is marked
+     * so, or it has unique symbols or thread_local objects with destructors. Otherwise something else holds it.
+     */
     CR_EVENT_STILL_MAPPED = 9,
     /** The plugin is closed. It is the last event. */
     CR_EVENT_CLOSED = 10
@@ -331,8 +339,8 @@ struct cr_event {
 /**
  * Called with each event of a plugin, on the thread that uses it.
  *
- * It may use the plugin: an update then makes only a step, a reload is left to the next update, a rollback does
- * nothing, and a close is done when the call of the library that the event comes from is over.
+ * It may use the plugin: an update then makes only a step, a rollback does nothing, and a reload or a close is done
+ * when the call of the library that the event comes from is over.
  */
 typedef enum cr_answer (*cr_event_func)(struct cr_plugin *ctx, const struct cr_event *event, void *event_data);
 
@@ -556,17 +564,19 @@ CR_API bool cr_plugin_changed(struct cr_plugin *ctx);
 /**
  * Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
  *
- * From inside the guest or an event, the next update does it.
+ * Called from inside the guest or an event, it is done when the call of the library that they are in is over: the
+ * update then returns what the step of the old version returned, and a failure is left to the next one.
  *
  * Requires: as for `cr_plugin_update`.
  */
 CR_API void cr_plugin_reload(struct cr_plugin *ctx);
 
 /**
- * Unloads the running version without a word to it and loads version `ctx->version` again with its backup state.
+ * Unloads the running version without a word to it and loads the last one that worked, with its backup state.
  *
- * To go back one version, set `ctx->version` to `ctx->last_working_version` first. Returns true when the version
- * runs again; `failure` is cleared then. A step is not made.
+ * After a failure that is the version which the next update would go back to. A host may choose another by setting
+ * `ctx->version` first. Version 1, with nothing before it, is loaded again itself. Returns true when the version runs;
+ * `failure` is cleared then. A step is not made. From inside the guest or an event it does nothing.
  *
  * Requires: as for `cr_plugin_update`.
  */

@@ -105,7 +105,7 @@ pub enum cr_event_type {
     /// The guest's file has changed; `version` is the number it will get. It may be answered with `CR_DEFER` or
     /// `CR_SKIP`. The first load is not a change.
     CR_EVENT_CHANGED = 0,
-    /// The file cannot be used; `text` says why. It is told once for each state of the file.
+    /// The file cannot be used, or its state does not fit; `text` says why. It is told once for each state of the file.
     CR_EVENT_REJECTED = 1,
     /// The version in memory is about to go, because it is replaced, rolled back or closed.
     CR_EVENT_BEFORE_UNLOAD = 2,
@@ -115,13 +115,15 @@ pub enum cr_event_type {
     CR_EVENT_STATE_CARRIED = 4,
     /// A version has been loaded, and its `CR_LOAD` has come to a good end.
     CR_EVENT_LOADED = 5,
-    /// The guest has crashed; `version` is the one that did. It may be answered with `CR_RETRY` or `CR_STOP`.
+    /// The guest has crashed, be it in a constructor or destructor; `version` is the one that did. It may be answered
+    /// with `CR_RETRY` or `CR_STOP`.
     CR_EVENT_CRASH = 6,
     /// A version is loaded again after a failure.
     CR_EVENT_ROLLBACK = 7,
     /// The guest has returned a negative value.
     CR_EVENT_USER_FAILURE = 8,
-    /// The image of a version is still mapped after its unload: something else holds it.
+    /// The image of a version is still mapped after its unload; `text` says why, if the image itself tells: it is marked
+    /// so, or it has unique symbols or thread_local objects with destructors. Otherwise something else holds it.
     CR_EVENT_STILL_MAPPED = 9,
     /// The plugin is closed. It is the last event.
     CR_EVENT_CLOSED = 10,
@@ -203,8 +205,8 @@ pub struct cr_event {
 
 /// Called with each event of a plugin, on the thread that uses it.
 ///
-/// It may use the plugin: an update then makes only a step, a reload is left to the next update, a rollback does
-/// nothing, and a close is done when the call of the library that the event comes from is over.
+/// It may use the plugin: an update then makes only a step, a rollback does nothing, and a reload or a close is done
+/// when the call of the library that the event comes from is over.
 pub type cr_event_func = Option<
     unsafe extern "C-unwind" fn(
         ctx: *mut cr_plugin,

@@ -85,7 +85,7 @@ pub unsafe extern "C-unwind" fn cr_plugin_update(ctx: *mut cr_plugin, reloadChec
     let result = plugin.update(context, reloadCheck);
     drop(disarmed);
     // SAFETY: as above.
-    unsafe { close_if_asked(plugin, ctx) };
+    unsafe { answer_if_asked(plugin, ctx) };
     result
 }
 
@@ -163,7 +163,8 @@ pub unsafe extern "C-unwind" fn cr_plugin_changed(ctx: *mut cr_plugin) -> bool {
 
 /// Loads the guest's file if it has changed, without a step: the check that `cr_plugin_update` makes.
 ///
-/// From inside the guest or an event, the next update does it.
+/// Called from inside the guest or an event, it is done when the call of the library that they are in is over: the
+/// update then returns what the step of the old version returned, and a failure is left to the next one.
 ///
 /// # Safety
 /// As for `cr_plugin_update`.
@@ -175,13 +176,14 @@ pub unsafe extern "C-unwind" fn cr_plugin_reload(ctx: *mut cr_plugin) {
     plugin.reload(context);
     drop(disarmed);
     // SAFETY: as above.
-    unsafe { close_if_asked(plugin, ctx) };
+    unsafe { answer_if_asked(plugin, ctx) };
 }
 
-/// Unloads the running version without a word to it and loads version `ctx->version` again with its backup state.
+/// Unloads the running version without a word to it and loads the last one that worked, with its backup state.
 ///
-/// To go back one version, set `ctx->version` to `ctx->last_working_version` first. Returns true when the version
-/// runs again; `failure` is cleared then. A step is not made.
+/// After a failure that is the version which the next update would go back to. A host may choose another by setting
+/// `ctx->version` first. Version 1, with nothing before it, is loaded again itself. Returns true when the version runs;
+/// `failure` is cleared then. A step is not made. From inside the guest or an event it does nothing.
 ///
 /// # Safety
 /// As for `cr_plugin_update`.
@@ -193,7 +195,7 @@ pub unsafe extern "C-unwind" fn cr_plugin_rollback(ctx: *mut cr_plugin) -> bool 
     let result = plugin.rollback(context);
     drop(disarmed);
     // SAFETY: as above.
-    unsafe { close_if_asked(plugin, ctx) };
+    unsafe { answer_if_asked(plugin, ctx) };
     result
 }
 
@@ -216,7 +218,7 @@ pub unsafe extern "C-unwind" fn cr_plugin_unload(ctx: *mut cr_plugin, rollback: 
     let result = plugin.unload_now(context, (!rollback).then_some(operation));
     drop(disarmed);
     // SAFETY: as above.
-    unsafe { close_if_asked(plugin, ctx) };
+    unsafe { answer_if_asked(plugin, ctx) };
     result
 }
 
@@ -311,7 +313,7 @@ pub unsafe extern "C-unwind" fn cr_plugin_call(
     let value = plugin.call_other(context, function, arg);
     drop(disarmed);
     // SAFETY: as above.
-    unsafe { close_if_asked(plugin, ctx) };
+    unsafe { answer_if_asked(plugin, ctx) };
     let Some(value) = value else { return false };
     // SAFETY: NULL or the caller's variable.
     if let Some(result) = unsafe { result.as_mut() } {
@@ -378,13 +380,21 @@ unsafe fn access<'a>(ctx: *mut cr_plugin) -> Option<(&'a Plugin, Context)> {
     Some((plugin, unsafe { Context::new(ctx) }))
 }
 
-/// Closes the plugin if its guest or its event function has asked for it, and all of their calls have returned.
+/// Reloads or closes the plugin if its guest or its event function has asked for it, and all of their calls have
+/// returned.
 ///
 /// # Safety
 /// As [`plugin`]; it is not used afterwards.
 #[inline]
-unsafe fn close_if_asked(plugin: &Plugin, ctx: *mut cr_plugin) {
-    if plugin.is_to_be_closed() {
+unsafe fn answer_if_asked(plugin: &Plugin, ctx: *mut cr_plugin) {
+    if !plugin.is_asked() {
+        return;
+    }
+    let disarmed = Disarmed::new();
+    // SAFETY: the caller's promise.
+    let close = plugin.answer_to_asked(unsafe { Context::new(ctx) });
+    drop(disarmed);
+    if close {
         // SAFETY: the caller's promise.
         unsafe { cr_plugin_close(ctx) };
     }

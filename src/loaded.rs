@@ -118,6 +118,10 @@ impl Loaded {
         self.number
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn entry(&self) -> Entry {
         self.entry
     }

@@ -280,7 +280,7 @@ SCENARIO(control_a_requested_reload_needs_no_change) {
     cr_plugin_request_reload(static_cast<cr_plugin *>(nullptr));
 }
 
-SCENARIO(control_a_reload_inside_the_guest_is_done_by_the_next_update) {
+SCENARIO(control_a_reload_inside_the_guest_is_done_when_its_call_returns) {
     struct Inner {
         static void reload(cr_plugin *ctx, void *) { cr_plugin_reload(*ctx); }
     };
@@ -288,16 +288,72 @@ SCENARIO(control_a_reload_inside_the_guest_is_done_by_the_next_update) {
     p.run();
     p.install("general_b");
     p.orders.call = Inner::reload;
-    p.on(CR_STEP, ACT_CALL);
-    CHECK_EQ(0, p.update(false));
-    CHECK_TRACE("a.step@1", p);
+    p.on(CR_STEP, ACT_CALL, 3);
+    CHECK_EQ(3, p.update(false));
+    CHECK_TRACE("a.step@1 a.unload@1 b.load@2", p);
+    CHECK_EQ(3, p.update(false)); // nothing has changed since
+    CHECK_TRACE("b.step@2", p);
+    // Of a load it reloads nothing by itself either, and what goes wrong is dealt with by the next update.
+    p.install("general_c");
+    p.on(CR_LOAD, ACT_NULL_WRITE);
+    CHECK_EQ(3, p.update(false));
+    CHECK_EQ(CR_SEGFAULT, p.ctx.failure);
+    CHECK_TRACE("b.step@2 b.unload@2 c.load@3", p);
+    p.on(CR_LOAD, ACT_RETURN);
     p.on(CR_STEP, ACT_RETURN);
     CHECK_EQ(0, p.update(false));
-    CHECK_TRACE("a.unload@1 b.load@2 b.step@2", p);
+    CHECK_TRACE("b.load@2!1 b.step@2", p);
     p.close();
 }
 
-SCENARIO(control_a_reload_inside_the_guest_leaves_a_request_standing) {
+SCENARIO(control_a_reload_inside_the_guest_waits_for_the_outermost_call) {
+    static Plugin *plugin;
+    struct Inner {
+        static void reload() { cr_plugin_reload(plugin->ctx); }
+        static void call_back(cr_plugin *ctx, void *) {
+            CHECK(::call(*ctx, "call_back", reinterpret_cast<void *>(reload)) != -1);
+            CHECK_EQ('a', ::call(*ctx, "marker"));
+        }
+    };
+    Plugin p("functions_a");
+    plugin = &p;
+    p.run();
+    p.install("functions_b");
+    p.orders.call = Inner::call_back;
+    p.on(CR_STEP, ACT_CALL);
+    CHECK_EQ(0, p.update(false));
+    CHECK_EQ('b', call(p.ctx, "marker"));
+    // A guarded call is the outermost, too.
+    p.install("functions_a");
+    CHECK(call(p.ctx, "call_back", reinterpret_cast<void *>(Inner::reload)) != -1);
+    CHECK_EQ('a', call(p.ctx, "marker"));
+    p.close();
+}
+
+SCENARIO(control_a_reload_inside_a_call_that_crashes_is_left_to_the_update_after_the_rollback) {
+    struct Inner {
+        static void reload(cr_plugin *ctx, void *) {
+            cr_plugin_reload(*ctx);
+            write_to_null();
+        }
+    };
+    Plugin p("general_a");
+    p.run();
+    p.run_next("general_b");
+    p.install("general_c");
+    p.orders.call = Inner::reload;
+    p.on(CR_STEP, ACT_CALL);
+    CHECK_EQ(-1, p.update(false));
+    p.on(CR_STEP, ACT_RETURN);
+    CHECK_TRACE("b.step@2", p);
+    CHECK_EQ(0, p.update(false));
+    CHECK_TRACE("a.load@1!1 a.step@1", p);
+    CHECK_EQ(0, p.update());
+    CHECK_TRACE("a.unload@1 c.load@3 c.step@3", p);
+    p.close();
+}
+
+SCENARIO(control_a_reload_inside_the_guest_takes_a_request_along) {
     struct Inner {
         static void request(cr_plugin *ctx, void *) {
             cr_plugin_request_reload(*ctx);
@@ -309,11 +365,28 @@ SCENARIO(control_a_reload_inside_the_guest_leaves_a_request_standing) {
     p.orders.call = Inner::request;
     p.on(CR_STEP, ACT_CALL);
     CHECK_EQ(0, p.update());
+    CHECK_TRACE("a.step@1 a.unload@1 a.load@2", p);
     p.on(CR_STEP, ACT_RETURN);
-    p.trace();
     CHECK_EQ(0, p.update());
-    CHECK_TRACE("a.unload@1 a.load@2 a.step@2", p);
+    CHECK_TRACE("a.step@2", p);
     p.close();
+}
+
+SCENARIO(control_a_reload_inside_the_guest_gives_way_to_a_close) {
+    struct Inner {
+        static void both(cr_plugin *ctx, void *) {
+            cr_plugin_close(*ctx);
+            cr_plugin_reload(*ctx);
+        }
+    };
+    Plugin p("general_a");
+    p.run();
+    p.install("general_b");
+    p.orders.call = Inner::both;
+    p.on(CR_STEP, ACT_CALL);
+    CHECK_EQ(0, p.update(false));
+    CHECK_TRACE("a.step@1 a.close@1", p);
+    CHECK(p.ctx.p == nullptr);
 }
 
 SCENARIO(control_no_reload_while_a_build_is_under_way) {

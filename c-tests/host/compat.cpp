@@ -96,19 +96,35 @@ SCENARIO(s1_internals_changed_and_reload) {
     p.close();
 }
 
-SCENARIO(s1_internals_rollback_loads_the_version_again) {
+SCENARIO(s1_internals_rollback_goes_back_to_the_last_working_version) {
     Plugin p("general_a");
     p.run();
     p.run_next("general_b");
-    CHECK(cr_plugin_rollback(p.ctx));
-    CHECK_TRACE("b.load@2", p);
-    CHECK_CONTEXT(p, 2, CR_NONE, 3, 1);
-    p.ctx.version = p.ctx.last_working_version;
     CHECK(cr_plugin_rollback(p.ctx));
     CHECK_TRACE("a.load@1", p);
     CHECK_CONTEXT(p, 1, CR_NONE, 3, 0);
     CHECK_EQ(0, p.update());
     CHECK_EQ(102, p.orders.state_counter);
+    // There is none before it: the same again.
+    CHECK(cr_plugin_rollback(p.ctx));
+    CHECK_TRACE("a.step@1 a.load@1", p);
+    CHECK_CONTEXT(p, 1, CR_NONE, 3, 0);
+    // Hosts of the original set the version themselves.
+    p.run_next("general_b");
+    p.ctx.version = p.ctx.last_working_version;
+    CHECK(cr_plugin_rollback(p.ctx));
+    CHECK_TRACE("a.load@1", p);
+    // After a failure it is set already.
+    p.run_next("general_c");
+    p.on(CR_STEP, ACT_NULL_WRITE);
+    CHECK_EQ(-1, p.update());
+    CHECK(cr_plugin_rollback(p.ctx));
+    CHECK_TRACE("c.step@4 a.load@1!1", p);
+    p.on(CR_STEP, ACT_RETURN, -1);
+    CHECK_EQ(-1, p.update());
+    CHECK(cr_plugin_rollback(p.ctx)); // the guest's own failure is none of the version's
+    CHECK_TRACE("a.step@1 a.load@1!256", p);
+    p.on(CR_STEP, ACT_RETURN);
     p.on(CR_LOAD, ACT_NULL_WRITE);
     CHECK(!cr_plugin_rollback(p.ctx));
     p.close();

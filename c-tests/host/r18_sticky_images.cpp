@@ -18,7 +18,7 @@ inline void keep_message(const char *format, const char *text) {
 
 namespace {
 
-void is_always_fresh(const char *first, const char *second) {
+void is_always_fresh(const char *first, const char *second, const char *reason) {
     Plugin p(first);
     p.run(3);
     CHECK_EQ(103, p.orders.data_counter);
@@ -31,6 +31,9 @@ void is_always_fresh(const char *first, const char *second) {
         bool stays = count_mapped(("libguest" + std::to_string(i + 1) + ".so").c_str()) > 0;
         CHECK(stays || i > 0);
         CHECK_EQ(stays, messages.find("mapped") != std::string::npos);
+        if (stays) {
+            CHECK_CONTAINS(reason, messages.c_str());
+        }
     }
     // Back to a version whose image is still there: it begins anew all the same.
     p.on(CR_STEP, ACT_NULL_WRITE);
@@ -54,11 +57,21 @@ void is_always_fresh(const char *first, const char *second) {
 
 } // namespace
 
-SCENARIO(r18_image_with_thread_local_destructors) { is_always_fresh("sticky_thread_local_a", "sticky_thread_local_b"); }
+SCENARIO(r18_image_with_thread_local_destructors) { 
+    is_always_fresh("sticky_thread_local_a", "sticky_thread_local_b", "thread_local objects");
+}
 
-SCENARIO(r18_image_with_unique_symbols) { is_always_fresh("sticky_unique_a", "sticky_unique_b"); }
+SCENARIO(r18_image_with_unique_symbols) { 
+    is_always_fresh("sticky_unique_a", "sticky_unique_b", "its symbol _ZN6UniqueIiE5valueE is unique");
+}
 
-SCENARIO(r18_image_with_a_running_thread) { is_always_fresh("sticky_thread_a", "sticky_thread_b"); }
+SCENARIO(r18_image_with_a_running_thread) { 
+    is_always_fresh("sticky_thread_a", "sticky_thread_b", "something else holds it");
+}
+
+SCENARIO(r18_image_that_is_marked_to_stay) {
+    is_always_fresh("sticky_marked_a", "sticky_marked_b", "linked with -z nodelete");
+}
 
 SCENARIO(r18_image_that_is_unmapped_is_not_reported) {
     Plugin p("general_a");

@@ -6,12 +6,14 @@ mod elf;
 mod pe;
 #[cfg(test)]
 mod pe_tests;
+mod stay;
 mod symbols;
 #[cfg(test)]
 mod tests;
 
 use crate::error::Error;
 use core::ops::Range;
+pub(crate) use stay::reasons_to_stay;
 #[allow(unused_imports)] // until state moves by variable
 pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
 

@@ -5,10 +5,12 @@
 //! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
 
 mod report;
+mod request;
 mod resident;
 
 pub(crate) use report::c_text;
 use report::fault_error;
+use request::Asked;
 
 use crate::abi::{cr_answer, cr_event_type, cr_failure, cr_internal, cr_mode, cr_op};
 use crate::candidate::{Candidate, Rejection};
@@ -18,12 +20,12 @@ use crate::event::Listener;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::Snapshot;
-use crate::symbol::{Symbols, cr_symbol};
+use crate::symbol::Symbols;
 use crate::sys::{self, FileId, FileKind, Library, fault};
 use crate::versions::Versions;
 use crate::watch::{Seen, Watch};
 use core::cell::{Cell, RefCell};
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int};
 use core::ptr::null_mut;
 use std::collections::VecDeque;
 use std::ffi::CString;
@@ -35,9 +37,6 @@ const STEP_FAILED: c_int = -1;
 pub(crate) const LOAD_FAILED: c_int = -2;
 
 const NONE: u32 = cr_failure::CR_NONE as u32;
-
-/// Any function of the guest but the entry point.
-pub(crate) type GuestFunction = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 
 /// What `cr_plugin.p` points to.
 #[repr(C)]
@@ -62,9 +61,9 @@ pub(crate) struct Plugin {
     down: Cell<bool>,
     /// The destructors of the version in memory have faulted when it was unloaded before.
     faulty_destructors: Cell<Option<u32>>,
-    /// How many calls of the guest are under way, and whether one of them closed the plugin.
+    /// How many calls of the guest are under way, and what they have asked for.
     inside: Cell<u32>,
-    closing: Cell<bool>,
+    asked: Cell<Asked>,
     error: RefCell<CString>,
     listener: Option<Listener>,
     /// What the host wants after the last crash.
@@ -109,7 +108,7 @@ impl Plugin {
             down: Cell::new(false),
             faulty_destructors: Cell::new(None),
             inside: Cell::new(0),
-            closing: Cell::new(false),
+            asked: Cell::default(),
             error: RefCell::default(),
             listener: options.listener,
             after_crash: Cell::new(cr_answer::CR_GO_ON),
@@ -141,7 +140,7 @@ impl Plugin {
     /// `cr_plugin_close`; what is left to do is to drop the plugin. False, and put off, while the guest is calling.
     pub(crate) fn close(&self, context: Context) -> bool {
         if self.is_inside() {
-            self.closing.set(true);
+            self.asked.set(Asked { close: true, ..self.asked.get() });
             return false;
         }
         self.trace("cr_plugin_close");
@@ -149,79 +148,6 @@ impl Plugin {
         self.unload(context);
         self.event(context, cr_event_type::CR_EVENT_CLOSED, context.version(), || "closed".into());
         true
-    }
-
-    /// Has the guest asked to be closed, and have its calls returned?
-    #[inline]
-    pub(crate) fn is_to_be_closed(&self) -> bool {
-        self.closing.get() && !self.is_inside()
-    }
-
-    /// `cr_plugin_reload`; the outcome is in `failure`.
-    pub(crate) fn reload(&self, context: Context) {
-        self.trace("cr_plugin_reload");
-        if self.is_inside() {
-            if self.changed() {
-                self.request_reload();
-            }
-        } else if self.changed() || self.requested.get() {
-            let _ = self.load(context, true);
-        }
-    }
-
-    /// `cr_plugin_rollback`.
-    pub(crate) fn rollback(&self, context: Context) -> bool {
-        !self.is_inside() && self.roll_back(context).is_ok()
-    }
-
-    /// `cr_plugin_unload`; `tell` is the operation to announce it with.
-    pub(crate) fn unload_now(&self, context: Context, tell: Option<cr_op>) -> c_int {
-        self.trace("cr_plugin_unload");
-        if self.is_inside() || self.entry.get().is_none() {
-            return 0;
-        }
-        let mut result = 0;
-        if let Some(operation) = tell {
-            let room = self.reserve_state();
-            result = self.call(context, operation).unwrap_or(STEP_FAILED);
-            if result >= 0 && room.is_ok() {
-                self.save_state();
-            }
-        }
-        self.unload(context);
-        result
-    }
-
-    /// `cr_plugin_request_reload`.
-    pub(crate) fn request_reload(&self) {
-        self.requested.set(true);
-    }
-
-    /// `cr_plugin_symbol`.
-    pub(crate) fn symbol(&self, name: &CStr) -> Option<*mut c_void> {
-        self.loaded.borrow().as_ref()?.symbol(name)
-    }
-
-    /// `cr_plugin_get_symbol`.
-    pub(crate) fn get_symbol(&self, name: &CStr) -> cr_symbol {
-        let address = self.symbol(name).unwrap_or(null_mut());
-        cr_symbol(self.symbols.borrow_mut().add(name, address))
-    }
-
-    /// `cr_plugin_call`. `None`: it crashed, or there is no version in good order to call.
-    #[inline]
-    pub(crate) fn call_other(
-        &self,
-        context: Context,
-        function: GuestFunction,
-        arg: *mut c_void,
-    ) -> Option<*mut c_void> {
-        let entry = self.entry.get()?;
-        if context.failure() != NONE && !self.notice.get() {
-            return None;
-        }
-        // SAFETY: the host passed a function of the version that is loaded; nothing unloads it while `inside` counts.
-        self.call_inside(context, "a guarded call", || unsafe { entry.call_other(function, arg) })
     }
 
     /// `cr_set_temporary_path`.
@@ -355,7 +281,7 @@ impl Plugin {
         context.set_last_working_version(context.version());
         context.set_next_version(number.wrapping_add(1));
         let loaded = fits.and_then(|fits| self.bring_up(context, number, version.path(), version.image(), fits));
-        loaded.map_err(|error| self.fail(context, &error))?;
+        loaded.map_err(|error| self.report(context, number, &error))?;
         self.versions.borrow_mut().keep(version, context.last_working_version());
         self.begin(context, number, !tell)
     }
@@ -387,7 +313,7 @@ impl Plugin {
         let loaded = self.state_fits(&image, true).and_then(|fits| self.bring_up(context, number, &path, &image, fits));
         if let Err(error) = loaded {
             context.set_version(context.last_working_version());
-            return Err(self.fail(context, &error));
+            return Err(self.report(context, number, &error));
         }
         self.begin(context, number, true)
     }
@@ -425,7 +351,7 @@ impl Plugin {
             if running && quiet {
                 return Ok(());
             }
-            let failed = self.refuse(context, &error);
+            let failed = self.report(context, context.next_version(), &error);
             self.notice.set(running || context.version() == 0);
             return Err(failed);
         }
@@ -433,15 +359,9 @@ impl Plugin {
         if running && !first {
             return Ok(());
         }
-        let failed = self.refuse(context, &error);
+        let failed = self.report(context, context.next_version(), &error);
         self.notice.set(running);
         Err(failed)
-    }
-
-    fn refuse(&self, context: Context, error: &Error) -> c_int {
-        let failed = self.fail(context, error);
-        self.event(context, cr_event_type::CR_EVENT_REJECTED, context.next_version(), || error.to_string());
-        failed
     }
 
     /// Tells the running version that it is replaced, saves its state, for which there is room, and unloads it. The new
@@ -468,7 +388,7 @@ impl Plugin {
                 match self.unload(context) {
                     // The second time it is known, and does not stand in the way of the version that mends it.
                     Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
-                        Err(self.fail(context, &fault_error(fault, "a destructor", number)))
+                        Err(self.report(context, number, &fault_error(fault, "a destructor", number)))
                     }
                     _ => Ok(()),
                 }

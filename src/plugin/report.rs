@@ -36,10 +36,19 @@ impl Plugin {
     fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
         let number = context.version();
         context.set_version(context.last_working_version());
-        let error = fault_error(fault, place, number);
-        self.fail(context, &error);
-        let answer = self.event(context, cr_event_type::CR_EVENT_CRASH, number, || error.to_string());
-        self.after_crash.set(answer);
+        self.report(context, number, &fault_error(fault, place, number));
+    }
+
+    /// Records what is wrong with the version `number`, a crash or a file that cannot be used, and tells the host.
+    pub(super) fn report(&self, context: Context, number: u32, error: &Error) -> c_int {
+        let failed = self.fail(context, error);
+        if let Error::Fault { .. } = error {
+            let answer = self.event(context, cr_event_type::CR_EVENT_CRASH, number, || error.to_string());
+            self.after_crash.set(answer);
+        } else {
+            self.event(context, cr_event_type::CR_EVENT_REJECTED, number, || error.to_string());
+        }
+        failed
     }
 
     /// Runs what calls into the guest; the count is right also when an exception passes.

@@ -6,11 +6,13 @@ use crate::abi::{cr_event_type, cr_internal, cr_mode};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Fault;
-use crate::image::Image;
+use crate::image::{self, Image, Target};
 use crate::loaded::Loaded;
 use crate::sys;
 use core::ptr::null_mut;
+use memmap2::Mmap;
 use std::ffi::CString;
+use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -60,6 +62,7 @@ impl Plugin {
 
     pub(super) fn close_loaded(&self, context: Context, loaded: Loaded) -> Option<Fault> {
         let number = loaded.number();
+        let path = loaded.path().to_owned();
         let closed = self.inside(|| loaded.close(self.keep_generations > 0));
         let wanted = closed.image.is_some();
         if let Some(image) = closed.image {
@@ -73,10 +76,7 @@ impl Plugin {
             self.versions.borrow_mut().mark_mapped(number);
         }
         if closed.mapped && !wanted {
-            let text = || {
-                let causes = "thread_local destructors, unique symbols or a running thread";
-                format!("version {number} stays mapped: something else holds it ({causes})")
-            };
+            let text = || format!("version {number} stays mapped: {}", reason(&path));
             self.info(text);
             self.event(context, cr_event_type::CR_EVENT_STILL_MAPPED, number, text);
         }
@@ -135,4 +135,19 @@ impl Plugin {
         let temppath = self.temppath.borrow().as_ptr();
         self.head.set(cr_internal { temppath, ..self.head.get() });
     }
+}
+
+/// Why is the image of this file still mapped? As far as the file tells; who else has opened it, nobody does.
+fn reason(path: &Path) -> String {
+    let reasons = map(path).map(|bytes| image::reasons_to_stay(&bytes, Target::native())).unwrap_or_default();
+    if reasons.is_empty() {
+        return "something else holds it, such as a running thread of its own that has opened it once more".into();
+    }
+    let texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    texts.join(", or ")
+}
+
+fn map(path: &Path) -> std::io::Result<Mmap> {
+    // SAFETY: our own copy; a program that shortens it would break the guest anyway.
+    unsafe { Mmap::map(&File::open(path)?) }
 }
