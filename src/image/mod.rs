@@ -3,6 +3,9 @@
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
 mod elf;
+mod macho;
+#[cfg(test)]
+mod macho_tests;
 mod pe;
 #[cfg(test)]
 mod pe_tests;
@@ -86,6 +89,7 @@ pub(crate) struct Patch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Elf,
+    MachO,
     Pe,
 }
 
@@ -98,6 +102,8 @@ pub(crate) struct Target {
     pub(crate) machine: u16,
     /// The PE machine number.
     pub(crate) pe_machine: u16,
+    /// The Mach-O processor type.
+    pub(crate) mach_cpu: u32,
     /// 64-bit?
     pub(crate) wide: bool,
     /// Least significant byte first?
@@ -129,9 +135,23 @@ impl Target {
         } else {
             p::COFF_MACHINE_UNKNOWN
         };
+        use goblin::mach::constants::cputype as c;
+        let mach_cpu = if cfg!(target_arch = "x86_64") {
+            c::CPU_TYPE_X86_64
+        } else if cfg!(target_arch = "aarch64") {
+            c::CPU_TYPE_ARM64
+        } else {
+            c::CPU_TYPE_ANY
+        };
         let wide = cfg!(target_pointer_width = "64");
-        let format = if cfg!(target_os = "windows") { Format::Pe } else { Format::Elf };
-        Target { format, machine, pe_machine, wide, little: cfg!(target_endian = "little") }
+        let format = if cfg!(target_os = "windows") {
+            Format::Pe
+        } else if cfg!(target_vendor = "apple") {
+            Format::MachO
+        } else {
+            Format::Elf
+        };
+        Target { format, machine, pe_machine, mach_cpu, wide, little: cfg!(target_endian = "little") }
     }
 }
 
@@ -144,6 +164,7 @@ pub(crate) const HEAD: usize = 4096;
 pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
     match target.format {
         Format::Elf => elf::precheck(head, len, target),
+        Format::MachO => macho::precheck(head, len, target),
         Format::Pe => pe::precheck(head, len, target),
     }
 }
@@ -152,6 +173,7 @@ pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
 pub(crate) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
     match target.format {
         Format::Elf => elf::parse(bytes, target, entry),
+        Format::MachO => macho::parse(bytes, target, entry),
         Format::Pe => pe::parse(bytes, target, entry),
     }
 }

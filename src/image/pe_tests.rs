@@ -25,7 +25,7 @@ const SOURCE: &str = "
 ";
 
 const WINDOWS: Target =
-    Target { format: Format::Pe, machine: 0, pe_machine: COFF_MACHINE_X86_64, wide: true, little: true };
+    Target { format: Format::Pe, machine: 0, pe_machine: COFF_MACHINE_X86_64, mach_cpu: 0, wide: true, little: true };
 
 /// Compiles the source above for this architecture and returns the DLL.
 fn build(architecture: &str, flags: &[&str]) -> Vec<u8> {

@@ -5,7 +5,7 @@
 
 #![allow(dead_code)] // until state moves by variable
 
-use super::{Format, Target, elf};
+use super::{Format, Target, elf, macho};
 use crate::error::Error;
 use std::borrow::Cow;
 use std::path::Path;
@@ -79,6 +79,7 @@ pub(crate) fn symbols<'a>(
 ) -> Result<bool, Error> {
     match target.format {
         Format::Elf => elf::symbols(source.bytes, target, wanted, found),
+        Format::MachO => macho::symbols(source.bytes, target, wanted, found),
         // Not read yet: the state of such images moves by section.
         Format::Pe => Ok(false),
     }
@@ -88,6 +89,7 @@ pub(crate) fn symbols<'a>(
 pub(crate) fn regions(source: Source<'_>, target: Target) -> Result<Vec<Region<'_>>, Error> {
     match target.format {
         Format::Elf => elf::regions(source.bytes, target),
+        Format::MachO => macho::regions(source.bytes, target),
         // Not read yet.
         Format::Pe => Ok(Vec::new()),
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// What must be there, and the Debian package that brings it. A name with a slash is a file.
-const NEEDED: [(&str, &str); 14] = [
+const NEEDED: [(&str, &str); 15] = [
     ("cc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),
@@ -16,6 +16,7 @@ const NEEDED: [(&str, &str); 14] = [
     ("clang++", "clang"),
     ("ld.lld", "lld"),
     ("mold", "mold"),
+    ("llvm-readobj", "llvm"),
     ("ld.gold", "binutils"), // later systems have it in a package of its own
     ("readelf", "binutils"),
     ("strace", "strace"),
