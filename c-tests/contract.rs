@@ -477,6 +477,34 @@ scenarios! {
 }
 
 scenarios! {
+    /// CONTRACT §3 row 8, for every way in which a file changes while its changes are subscribed to.
+    watch, "host":
+    watch_new_time
+    watch_file_that_is_renamed_into_place
+    watch_file_that_is_rewritten_in_place
+    watch_file_that_is_written_through_a_mapping
+    watch_mapping_that_stays_open_is_noticed_within_64_updates
+    watch_file_that_is_removed_and_made_again
+    watch_other_names_of_the_file
+    watch_directory_that_is_removed_and_made_again
+    watch_directory_above_that_is_replaced
+    watch_symbolic_link_on_the_way_that_is_switched
+    watch_symbolic_links_to_the_file
+    watch_changes_that_are_none_do_no_harm
+    watch_queue_that_overflows
+    watch_without_a_descriptor_to_spare
+    watch_with_the_limits_of_inotify_reached
+    watch_overlay_is_looked_at
+    watch_file_systems_of_the_kernel_are_looked_at
+    watch_file_system_that_is_mounted_over_the_path_is_noticed_within_64_updates
+    watch_after_a_fork_both_processes_notice
+    watch_child_process_leaves_the_watches_of_its_parent_alone
+    watch_host_that_closes_all_descriptors
+    watch_descriptor_that_the_host_has_taken_over_is_left_alone
+    watch_on_two_threads_at_once
+}
+
+scenarios! {
     /// Symbols, guarded calls, and what a host controls.
     calls, "host":
     symbols_of_the_version_that_is_loaded
@@ -579,6 +607,7 @@ fn every_scenario_of_the_hosts_is_a_test() {
         paths::NAMES,
         events::NAMES,
         flows::NAMES,
+        watch::NAMES,
         calls::NAMES,
         soak::NAMES,
     ]);

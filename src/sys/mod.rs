@@ -12,6 +12,13 @@ mod windows;
 #[cfg(windows)]
 use windows as system;
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_notify;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use no_notify::Subscription;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use unix::notify::Subscription;
+
 pub(crate) use system::{
     FileId, FileKind, Library, c_path, fault, identity, is_alive, is_locked, lifecycle_arguments, open_new, os_str,
     remove, stat, write_at, write_protected,

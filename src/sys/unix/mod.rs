@@ -3,6 +3,8 @@
 mod context;
 pub(crate) mod fault;
 mod loader;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(in crate::sys) mod notify;
 mod stack;
 
 pub(crate) use loader::{Library, lifecycle_arguments};

@@ -1,0 +1,140 @@
+//! Has the file changed?
+//!
+//! The answer that is always right is `stat`'s: the identity of the file at the path. It is given after every change.
+//! Once the file has been the same for a while, the kernel is asked instead whether anything has happened since
+//! (`sys::Subscription`), which costs a fraction; where it cannot tell, `stat` goes on.
+
+use crate::sys::{self, FileId, FileKind, Subscription};
+use core::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+/// When a file that was refused is tried once more, although it has not changed: linkers that write through a mapping
+/// go on for a while after the system has noted the last change.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// After so many looks at an unchanged file its changes are subscribed to. Hosts that look seldom, and files that
+/// change often, do without.
+const CALM: u32 = 16;
+
+/// So often the file is looked at although nothing was told, for what no system tells: a write through a mapping that
+/// stays open, a file system that is mounted over the path.
+const DOUBT: u32 = 64;
+
+/// Watches the guest's file by its identity: device, inode, size and modification time in nanoseconds.
+pub(crate) struct Watch {
+    path: CString,
+    /// The file that was last tried, whether it could be loaded or not.
+    tried: Option<FileId>,
+    /// When it is tried once more.
+    again: Option<Instant>,
+    /// Looks since the file has changed, or since the last one that was made in doubt.
+    looks: Cell<u32>,
+    subscription: RefCell<Option<Subscription>>,
+    trust: Cell<Trust>,
+}
+
+/// May the file's changes be subscribed to?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Yes,
+    /// It was tried in vain; after the next change it is tried again.
+    NotNow,
+    /// A subscription has kept silent about a change.
+    Never,
+}
+
+/// What is at the path now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The file that was tried last, a missing one, or an empty one that is yet to be filled.
+    Nothing,
+    /// Something else.
+    Changed(FileId),
+}
+
+impl Watch {
+    pub(crate) fn new(path: CString) -> Self {
+        Watch {
+            path,
+            tried: None,
+            again: None,
+            looks: Cell::new(0),
+            subscription: RefCell::new(None),
+            trust: Cell::new(Trust::Yes),
+        }
+    }
+
+    /// One system call, but for the look with which a subscription begins or ends.
+    #[inline]
+    pub(crate) fn look(&self) -> Seen {
+        let looks = self.looks.get();
+        self.looks.set(looks.wrapping_add(1));
+        if looks < DOUBT
+            && let Some(subscription) = &*self.subscription.borrow()
+            && subscription.is_quiet()
+        {
+            return Seen::Nothing;
+        }
+        self.look_closely(looks)
+    }
+
+    /// At the file itself. `looks` is how many have been made before.
+    #[cold]
+    fn look_closely(&self, looks: u32) -> Seen {
+        let subscribed = self.subscription.borrow().is_some();
+        if subscribed {
+            self.looks.set(0);
+            if looks < DOUBT {
+                // It has told of something, which may be nothing; it is over in any case.
+                self.subscription.replace(None);
+            }
+        } else if looks >= CALM && self.again.is_none() && self.trust.get() == Trust::Yes {
+            self.looks.set(0);
+            // Before the file is looked at: nothing is missed in between.
+            let subscription = Subscription::new(&self.path);
+            if subscription.is_none() {
+                self.trust.set(Trust::NotNow);
+            }
+            self.subscription.replace(subscription);
+        }
+        let (seen, same) = self.compare();
+        if !same {
+            self.looks.set(0);
+            let silent = self.subscription.take().is_some_and(|subscription| looks >= DOUBT && subscription.is_quiet());
+            if silent {
+                self.trust.set(Trust::Never);
+            }
+        }
+        seen
+    }
+
+    /// One `stat`, and whether the file is the one that was tried.
+    fn compare(&self) -> (Seen, bool) {
+        match sys::stat(&self.path) {
+            Ok(file) if file.kind == FileKind::Regular && file.id.size == 0 => (Seen::Nothing, false),
+            Ok(file) if self.tried == Some(file.id) && self.again.is_none_or(|again| Instant::now() < again) => {
+                (Seen::Nothing, true)
+            }
+            Ok(file) => (Seen::Changed(file.id), false),
+            Err(_) => (Seen::Nothing, false),
+        }
+    }
+
+    /// From now on this file is no news.
+    pub(crate) fn tried(&mut self, id: FileId) {
+        self.tried = Some(id);
+        self.again = None;
+        if self.trust.get() == Trust::NotNow {
+            self.trust.set(Trust::Yes);
+        }
+    }
+
+    /// The same for a file that was refused. False if it was refused before and is still the same.
+    pub(crate) fn refused(&mut self, id: FileId) -> bool {
+        let first = self.tried != Some(id);
+        self.tried(id);
+        self.again = first.then(|| Instant::now() + SETTLED);
+        first
+    }
+}
