@@ -13,6 +13,7 @@ mod stay;
 mod symbols;
 #[cfg(test)]
 mod tests;
+pub(crate) mod types;
 
 use crate::error::Error;
 use core::ops::Range;

@@ -5,6 +5,11 @@
 //! [`Snapshot::restore`]; everything around it stays.
 
 mod block;
+mod convert;
+#[cfg(test)]
+mod convert_tests;
+#[cfg(test)]
+mod model;
 
 pub(crate) use block::Allocator;
 

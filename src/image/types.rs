@@ -1,0 +1,191 @@
+//! Types of variables as debug information describes them, in a form that knows neither DWARF nor PDB.
+//!
+//! A type is added after the types it is made of, so the graph has no cycle and its depth is known. What a pointer
+//! points to is not part of it: it is not moved with the variable.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+/// A type in its [`Types`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TypeId(u32);
+
+/// A type: what it is called in messages, how large it is, and what it is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Type {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) kind: Kind,
+    /// Its bytes may be moved. Not so for a C++ class with a destructor or a copy constructor that does something, or a
+    /// Rust type that needs drop. [`Types::add`] looks at the parts.
+    pub(crate) trivial: bool,
+}
+
+#[derive(Debug, Clone, Hash)]
+pub(crate) enum Kind {
+    Integer {
+        signed: bool,
+    },
+    Bool,
+    Float,
+    Enum {
+        signed: bool,
+        names: Vec<(String, i128)>,
+    },
+    Struct(Vec<Member>),
+    /// Also an enum with data (Rust), whose members then have the names and tags of the variants.
+    Union(Vec<Member>),
+    /// One dimension; an array of several is an array of arrays.
+    Array {
+        element: TypeId,
+        count: u64,
+    },
+    /// A pointer, a reference or a function pointer.
+    Pointer,
+    /// Known by its size only.
+    Opaque,
+}
+
+/// A field, or a base class.
+#[derive(Debug, Clone, Hash)]
+pub(crate) struct Member {
+    /// Empty for an anonymous struct or union.
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) ty: TypeId,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Field,
+    Base,
+    /// The pointer to a table of virtual functions: the constructor of the new image has set it.
+    Vtable,
+}
+
+/// Where in the struct: bytes from its start, or for a bit-field bits from its start and their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    Bytes(u64),
+    Bits { start: u64, count: u32 },
+}
+
+/// Why a type was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its type makes no sense: {0}")]
+pub(crate) struct Nonsense(pub(crate) &'static str);
+
+/// No sound type is nested deeper: std::tuple of a hundred elements has a depth of about 200.
+pub(crate) const MAX_DEPTH: u32 = 256;
+
+/// More than all variables of a large program have. Each is one entry of debug information at least.
+const MAX_TYPES: usize = 1 << 20;
+
+/// What a process has on the machines that are supported.
+const MAX_SIZE: u64 = 1 << 47;
+
+/// The types of an image's variables.
+#[derive(Debug, Default)]
+pub(crate) struct Types {
+    list: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    ty: Type,
+    signature: u64,
+    depth: u32,
+}
+
+impl Types {
+    /// Adds a type whose parts have been added.
+    pub(crate) fn add(&mut self, mut ty: Type) -> Result<TypeId, Nonsense> {
+        if ty.size > MAX_SIZE {
+            return Err(Nonsense("it is too large"));
+        }
+        let mut depth = 0;
+        let mut hasher = DefaultHasher::new();
+        ty.size.hash(&mut hasher);
+        core::mem::discriminant(&ty.kind).hash(&mut hasher);
+        match &ty.kind {
+            Kind::Integer { signed } => signed.hash(&mut hasher),
+            Kind::Enum { signed, names } => (signed, names).hash(&mut hasher),
+            Kind::Bool | Kind::Float | Kind::Pointer | Kind::Opaque => {}
+            Kind::Array { element, count } => {
+                let part = self.entry(*element)?;
+                if part.ty.size.checked_mul(*count) != Some(ty.size) {
+                    return Err(Nonsense("an array's size is not that of its elements"));
+                }
+                (part.signature, count).hash(&mut hasher);
+                depth = part.depth;
+                ty.trivial &= part.ty.trivial;
+            }
+            Kind::Struct(members) | Kind::Union(members) => {
+                for member in members {
+                    let part = self.entry(member.ty)?;
+                    let end = match member.place {
+                        Place::Bytes(offset) => offset.checked_add(part.ty.size),
+                        Place::Bits { start, count } => start.checked_add(u64::from(count)).map(|end| end.div_ceil(8)),
+                    };
+                    // An empty base may lie at the end.
+                    if end.is_none_or(|end| end > ty.size && part.ty.size > 0) {
+                        return Err(Nonsense("a field lies outside of its struct"));
+                    }
+                    (&member.name, member.role, member.place, part.signature).hash(&mut hasher);
+                    depth = depth.max(part.depth);
+                    ty.trivial &= part.ty.trivial;
+                }
+            }
+        }
+        if depth >= MAX_DEPTH {
+            return Err(Nonsense("it is nested too deeply"));
+        }
+        if self.list.len() >= MAX_TYPES {
+            return Err(Nonsense("there are too many types"));
+        }
+        let id = TypeId(self.list.len() as u32);
+        self.list.push(Entry { ty, signature: hasher.finish(), depth: depth + 1 });
+        Ok(id)
+    }
+
+    fn entry(&self, id: TypeId) -> Result<&Entry, Nonsense> {
+        self.list.get(id.0 as usize).ok_or(Nonsense("a part of it is not known"))
+    }
+
+    pub(crate) fn get(&self, id: TypeId) -> Option<&Type> {
+        self.list.get(id.0 as usize).map(|entry| &entry.ty)
+    }
+
+    /// Equal for types of the same layout with the same names of fields and enumerators, in any image. A value of one is
+    /// a value of the other, byte for byte.
+    pub(crate) fn signature(&self, id: TypeId) -> Option<u64> {
+        self.list.get(id.0 as usize).map(|entry| entry.signature)
+    }
+
+    /// May its bytes be moved to another place?
+    pub(crate) fn is_trivial(&self, id: TypeId) -> bool {
+        self.get(id).is_none_or(|ty| ty.trivial)
+    }
+
+    /// May the `width` bytes at `offset` hold an address? A pointer, an integer as wide as one, or something unknown.
+    pub(crate) fn may_be_pointer(&self, id: TypeId, offset: u64, width: u64) -> bool {
+        let Some(ty) = self.get(id) else { return true };
+        if offset.checked_add(width).is_none_or(|end| end > ty.size) {
+            return false;
+        }
+        match &ty.kind {
+            Kind::Pointer | Kind::Integer { .. } => offset == 0 && ty.size == width,
+            Kind::Opaque => true,
+            Kind::Bool | Kind::Float | Kind::Enum { .. } => false,
+            Kind::Array { element, .. } => {
+                let size = self.get(*element).map_or(0, |ty| ty.size);
+                size > 0 && self.may_be_pointer(*element, offset % size, width)
+            }
+            Kind::Struct(members) | Kind::Union(members) => members.iter().any(|member| match member.place {
+                Place::Bytes(start) => start <= offset && self.may_be_pointer(member.ty, offset - start, width),
+                Place::Bits { .. } => false,
+            }),
+        }
+    }
+}
