@@ -2,6 +2,9 @@
 //!
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
+#[allow(dead_code)] // until state moves by type
+pub(crate) mod debug;
+mod dwarf;
 mod elf;
 mod macho;
 #[cfg(test)]
@@ -13,6 +16,7 @@ mod stay;
 mod symbols;
 #[cfg(test)]
 mod tests;
+#[allow(dead_code)] // until state moves by type
 pub(crate) mod types;
 
 use crate::error::Error;

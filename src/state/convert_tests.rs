@@ -151,10 +151,10 @@ fn bit_fields_are_converted_both_ways() {
     let bits = |start, count| Place::Bits { start, count };
     let packed = fields([bits(1, 3), bits(4, 4)], 1);
     let plain = fields([Place::Bytes(0), Place::Bytes(1)], 2);
-    check(&packed, &[0b1001_1010], &plain, &[0; 2], &[5, 9], &[]);
-    check(&plain, &[5, 9], &packed, &[1], &[0b1001_1011], &[]);
-    check(&plain, &[9, 9], &packed, &[1], &[0b1001_0001], &["v.a: 9 does not fit into int"]);
-    check(&packed, &[0b1001_1010], fields([bits(0, 4), bits(8, 5)], 2), &[0xf0, 0xe0], &[0xf5, 0xe9], &[]);
+    check(packed, &[0b1001_1010], plain, &[0; 2], &[5, 9], &[]);
+    check(plain, &[5, 9], packed, &[1], &[0b1001_1011], &[]);
+    check(plain, &[9, 9], packed, &[1], &[0b1001_0001], &["v.a: 9 does not fit into int"]);
+    check(packed, &[0b1001_1010], fields([bits(0, 4), bits(8, 5)], 2), &[0xf0, 0xe0], &[0xf5, 0xe9], &[]);
 }
 
 #[test]

@@ -5,11 +5,12 @@
 //! [`Snapshot::restore`]; everything around it stays.
 
 mod block;
+#[cfg_attr(not(test), allow(dead_code))] // until variables move by type
 mod convert;
 #[cfg(test)]
 mod convert_tests;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 
 pub(crate) use block::Allocator;
 

@@ -1,6 +1,7 @@
 //! Random structs, random edits of them, and what must become of their values: said with values, not with bytes.
 //!
 //! Two tests use it: one in memory, one that compiles the structs as C.
+#![allow(clippy::indexing_slicing)] // a test may fail
 
 /// A generator of numbers that gives the same ones for the same seed.
 pub(crate) struct Random(pub(crate) u64);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// What must be there, and the Debian package that brings it. A name with a slash is a file.
-const NEEDED: [(&str, &str); 15] = [
+const NEEDED: [(&str, &str); 18] = [
     ("cc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),
@@ -19,6 +19,9 @@ const NEEDED: [(&str, &str); 15] = [
     ("llvm-readobj", "llvm"),
     ("ld.gold", "binutils"), // later systems have it in a package of its own
     ("readelf", "binutils"),
+    ("dwp", "binutils"),
+    ("llvm-dwp", "llvm"),
+    ("dwz", "dwz"),
     ("strace", "strace"),
     ("pkg-config", "pkg-config"),
     ("/usr/include/gtest/gtest.h", "libgtest-dev"),

@@ -1,0 +1,144 @@
+//! The sections of debug information, and the files that hold them when the image does not.
+
+use super::super::debug::Unknown;
+use super::super::symbols::Source;
+use super::Reader;
+use super::find::Split;
+use gimli::{Dwarf, DwarfPackage, DwarfPackageSections, DwarfSections, LittleEndian, Section as _, SectionId};
+use memmap2::Mmap;
+use object::{CompressedData, File, Object, ObjectSection};
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file in memory.
+pub(super) type Bytes = Mmap;
+
+/// What the rest reads of an image.
+pub(super) struct Sections<'a>(DwarfSections<Cow<'a, [u8]>>);
+
+/// Of all that DWARF is made of, this is needed to describe variables.
+const NEEDED: [SectionId; 8] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugTypes,
+];
+
+/// How many times its size a compressed section may have when it is not. Debug information is made a fifth; nothing that
+/// a compiler writes comes near this.
+const MAX_RATIO: u64 = 64;
+
+impl<'a> Sections<'a> {
+    /// The sections of a file; None if it has no entries.
+    pub(super) fn of(bytes: &'a [u8]) -> Result<Option<Sections<'a>>, Unknown> {
+        let file = little(bytes)?;
+        let sections = DwarfSections::load(|id| section(&file, id, id.name()))?;
+        let empty = sections.debug_info.borrow(|bytes| Reader::new(bytes, LittleEndian)).reader().slice().is_empty();
+        Ok(if empty { None } else { Some(Sections(sections)) })
+    }
+
+    pub(super) fn of_dwo(bytes: &'a [u8]) -> Result<Sections<'a>, Unknown> {
+        let file = little(bytes)?;
+        let load = |id: SectionId| id.dwo_name().map_or(Ok(Cow::Borrowed(&[][..])), |name| section(&file, id, name));
+        Ok(Sections(DwarfSections::load(load)?))
+    }
+
+    pub(super) fn dwarf(&self) -> Dwarf<Reader<'_>> {
+        self.0.borrow(|bytes| Reader::new(bytes, LittleEndian))
+    }
+}
+
+/// The sections of a package of split units.
+pub(super) struct PackageSections<'a>(DwarfPackageSections<Cow<'a, [u8]>>);
+
+impl<'a> PackageSections<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Result<PackageSections<'a>, Unknown> {
+        let file = little(bytes)?;
+        let load = |id: SectionId| id.dwo_name().map_or(Ok(Cow::Borrowed(&[][..])), |name| any_section(&file, name));
+        Ok(PackageSections(DwarfPackageSections::load(load)?))
+    }
+
+    pub(super) fn package(&self) -> Result<DwarfPackage<Reader<'_>>, Unknown> {
+        Ok(self.0.borrow(|bytes| Reader::new(bytes, LittleEndian), Reader::new(&[], LittleEndian))?)
+    }
+}
+
+fn little(bytes: &[u8]) -> Result<File<'_>, Unknown> {
+    let file = File::parse(bytes)?;
+    if !file.is_little_endian() {
+        return Err(Unknown::Damaged("its most significant bytes come first".into()));
+    }
+    Ok(file)
+}
+
+fn section<'a>(file: &File<'a>, id: SectionId, name: &str) -> Result<Cow<'a, [u8]>, Unknown> {
+    if NEEDED.contains(&id) { any_section(file, name) } else { Ok(Cow::Borrowed(&[])) }
+}
+
+fn any_section<'a>(file: &File<'a>, name: &str) -> Result<Cow<'a, [u8]>, Unknown> {
+    // This finds .zdebug_ and __debug_ names, too.
+    let Some(section) = file.section_by_name(name) else { return Ok(Cow::Borrowed(&[])) };
+    let compressed: CompressedData<'a> = section.compressed_data()?;
+    if compressed.uncompressed_size > (compressed.data.len() as u64).saturating_mul(MAX_RATIO) {
+        return Err(Unknown::Damaged(format!("section {name} is far larger than what it is unpacked from")));
+    }
+    Ok(compressed.decompress()?)
+}
+
+fn map(path: &Path) -> Option<Mmap> {
+    let file = fs::File::open(path).ok()?;
+    // SAFETY: it is read only. A program that shortens the file meanwhile would break a debugger as well.
+    unsafe { Mmap::map(&file) }.ok()
+}
+
+/// Where systems put debug information that is apart.
+const DEBUG_DIRECTORY: &str = "/usr/lib/debug";
+
+/// The file that `objcopy --only-keep-debug` or a distribution has put aside.
+pub(super) fn separate(source: Source<'_>) -> Option<Mmap> {
+    let file = File::parse(source.bytes).ok()?;
+    let same_id = |bytes: &[u8]| {
+        let id = |file: &File<'_>| file.build_id().ok().flatten().map(<[u8]>::to_vec);
+        File::parse(bytes).is_ok_and(|other| id(&other) == id(&file))
+    };
+    if let Ok(Some([first, rest @ ..])) = file.build_id()
+        && let hex = rest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        && let path = format!("{DEBUG_DIRECTORY}/.build-id/{first:02x}/{hex}.debug")
+        && let Some(bytes) = map(Path::new(&path)).filter(|bytes| same_id(bytes))
+    {
+        return Some(bytes);
+    }
+    let (name, checksum) = file.gnu_debuglink().ok().flatten()?;
+    let name = Path::new(std::str::from_utf8(name).ok()?).file_name()?;
+    let directory = source.path.parent()?;
+    let system = Path::new(DEBUG_DIRECTORY).join(directory.strip_prefix("/").unwrap_or(directory));
+    let places = [directory.join(name), directory.join(".debug").join(name), system.join(name)];
+    places.iter().filter_map(|path| map(path)).find(|bytes| crc32(bytes) == checksum)
+}
+
+/// The checksum of .gnu_debuglink.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// The package beside the image: its name and `.dwp`.
+pub(super) fn package(path: &Path) -> Option<Mmap> {
+    let mut name = OsString::from(path);
+    name.push(".dwp");
+    map(Path::new(&name))
+}
+
+/// The file of a split unit: where the compiler put it, or beside the image.
+pub(super) fn dwo(path: &Path, part: &Split) -> Option<Mmap> {
+    let name = PathBuf::from(&part.name);
+    let beside = path.parent()?.join(name.file_name()?);
+    map(&Path::new(&part.directory).join(&name)).or_else(|| map(&beside))
+}

@@ -1,0 +1,262 @@
+//! Where the entries of variables are.
+//!
+//! A variable's location is a small expression: its length, the operation "address", and the address itself, or its
+//! number in a table. Those bytes are searched for; an entry around them that reads as one of a variable of that name is
+//! it. What is left in doubt is settled by walking through the unit.
+
+use super::super::debug::{Unknown, Wanted};
+use super::Reader;
+use super::units::{Builder, Handle};
+use gimli::{AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, Unit, UnitOffset, UnitType};
+use gimli::{Section as _, constants as c};
+use memchr::memmem;
+use std::collections::HashMap;
+
+/// The entry of a variable, one of those that are wanted.
+pub(super) struct Place<'a> {
+    pub(super) unit: Handle<'a>,
+    pub(super) entry: UnitOffset,
+    pub(super) wanted: usize,
+}
+
+/// A unit whose entries are in another file.
+pub(super) struct Split {
+    pub(super) name: String,
+    pub(super) directory: String,
+    pub(super) id: DwoId,
+    /// The variables whose addresses are in its table, by their number there.
+    pub(super) indices: HashMap<u64, usize>,
+}
+
+/// A location in a section: the offset of its length, and whose it may be.
+struct Hit {
+    offset: usize,
+    wanted: usize,
+}
+
+/// No entry of a variable is longer: a dozen attributes of a few bytes.
+const LONGEST_ENTRY: usize = 128;
+
+impl<'a> Builder<'a, '_> {
+    /// Finds the variables' entries, and the units that have theirs in another file.
+    pub(super) fn places(&self, wanted: &[Wanted<'_>], split: &mut Vec<Split>) -> Result<Vec<Place<'a>>, Unknown> {
+        let by_address: HashMap<u64, usize> = wanted.iter().map(|one| one.address).zip(0..).collect();
+        let info = self.dwarf.debug_info.reader().slice();
+        let mut places = Vec::new();
+        let hits = direct(info, &by_address, self.address_size());
+        if !hits.is_empty() {
+            self.resolve(&hits, wanted, &mut places)?;
+        }
+        let table = self.dwarf.debug_addr.reader().slice();
+        if table.is_empty() {
+            return Ok(places);
+        }
+
+        // The places of the wanted addresses in the table of all units.
+        let width = usize::from(self.address_size());
+        let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, *by_address.get(&little(bytes.get(..width)?)?)?));
+        let known: Vec<(usize, usize)> = table.windows(width).step_by(4).enumerate().filter_map(number).collect();
+        if known.is_empty() {
+            return Ok(places);
+        }
+        for start in self.unit_offsets()?.iter() {
+            let unit = self.unit_at(*start)?;
+            let base = unit.addr_base.0;
+            let end = base.saturating_add(table_len(table, &unit));
+            let (first, last) =
+                (known.partition_point(|(at, _)| *at < base), known.partition_point(|(at, _)| *at < end));
+            let mine = known.get(first..last).unwrap_or_default();
+            let indices: HashMap<u64, usize> =
+                mine.iter().map(|(at, wanted)| (((at - base) / width) as u64, *wanted)).collect();
+            if indices.is_empty() {
+                continue;
+            }
+            if let Some(name) = unit.dwo_name()?
+                && let Some(id) = unit.dwo_id
+            {
+                let text = |value| self.dwarf.attr_string(&unit, value).map(|text| text.to_string_lossy().into_owned());
+                let directory = unit.comp_dir.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+                split.push(Split { name: text(name)?, directory, id, indices });
+                continue;
+            }
+            let hits = through_table(info, &unit, &indices);
+            self.resolve(&hits, wanted, &mut places)?;
+        }
+        Ok(places)
+    }
+
+    /// Finds the entries of variables in a split unit, which tells addresses by their number.
+    pub(super) fn indexed(
+        &self,
+        indices: &HashMap<u64, usize>,
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<Place<'a>>, Unknown> {
+        let mut places = Vec::new();
+        let info = self.dwarf.debug_info.reader().slice();
+        for start in self.unit_offsets()?.iter() {
+            let unit = self.unit_at(*start)?;
+            if !matches!(unit.type_(), UnitType::Type { .. } | UnitType::SplitType { .. }) {
+                let hits = through_table(info, &unit, indices);
+                self.resolve(&hits, wanted, &mut places)?;
+            }
+        }
+        Ok(places)
+    }
+
+    /// Turns locations into entries.
+    fn resolve(&self, hits: &[Hit], wanted: &[Wanted<'_>], places: &mut Vec<Place<'a>>) -> Result<(), Unknown> {
+        let starts = self.unit_offsets()?;
+        let mut doubtful: Vec<(DebugInfoOffset, &Hit)> = Vec::new();
+        for hit in hits {
+            let next = starts.partition_point(|start| start.0 <= hit.offset);
+            let Some(start) = next.checked_sub(1).and_then(|index| starts.get(index)) else { continue };
+            let unit = self.unit_at(*start)?;
+            let Some(symbol) = wanted.get(hit.wanted).map(|one| one.symbol) else { continue };
+            let mut around = self.entries_around(&unit, hit.offset - start.0, symbol);
+            match (around.pop(), around.pop()) {
+                (Some(entry), None) => places.push(Place { unit, entry, wanted: hit.wanted }),
+                (None, _) => {} // other bytes that happen to look like it
+                _ => doubtful.push((*start, hit)),
+            }
+        }
+        doubtful.sort_by_key(|(start, hit)| (start.0, hit.offset));
+        for of_unit in doubtful.chunk_by(|one, other| one.0 == other.0) {
+            let Some((start, _)) = of_unit.first() else { continue };
+            self.walk(*start, of_unit, places)?;
+        }
+        Ok(())
+    }
+
+    /// The entries of a variable of this name whose location is at `offset` in the unit.
+    fn entries_around(&self, unit: &Handle<'a>, offset: usize, symbol: &str) -> Vec<UnitOffset> {
+        let earliest = offset.saturating_sub(LONGEST_ENTRY).max(unit.root_offset().0);
+        let is_it = |start: &UnitOffset| {
+            self.has_location_at(unit, *start, offset) == Some(true)
+                && unit.entry(*start).is_ok_and(|entry| self.is_called(unit, &entry, symbol, 0))
+        };
+        (earliest..offset).map(UnitOffset).filter(is_it).collect()
+    }
+
+    /// Does what starts there, read as an entry, have its location at `offset`?
+    fn has_location_at(&self, unit: &Unit<Reader<'a>>, start: UnitOffset, offset: usize) -> Option<bool> {
+        let mut raw = unit.entries_raw(Some(start)).ok()?;
+        let abbreviation = raw.read_abbreviation().ok()??;
+        if !may_have_location(abbreviation.tag()) {
+            return None;
+        }
+        for attribute in abbreviation.attributes() {
+            let at = raw.next_offset().0;
+            if at > offset {
+                return None;
+            }
+            if attribute.name() == c::DW_AT_location {
+                let form = matches!(attribute.form(), c::DW_FORM_exprloc | c::DW_FORM_block1);
+                return Some(form && at == offset);
+            }
+            raw.read_attribute(*attribute).ok()?;
+        }
+        None
+    }
+
+    /// Is the name of the entry, or of what it defines, part of this symbol?
+    fn is_called(
+        &self,
+        unit: &Handle<'a>,
+        entry: &DebuggingInformationEntry<Reader<'a>>,
+        symbol: &str,
+        depth: u32,
+    ) -> bool {
+        let name = entry.attr_value(c::DW_AT_name).and_then(|name| self.dwarf.attr_string(unit, name).ok());
+        if let Some(name) = name {
+            let name = name.slice();
+            return !name.is_empty() && memmem::find(symbol.as_bytes(), name).is_some();
+        }
+        let Some(origin) = origin(entry) else { return false };
+        depth < 4
+            && self.referred(unit, origin).is_ok_and(|(unit, offset)| {
+                unit.entry(offset).is_ok_and(|entry| self.is_called(&unit, &entry, symbol, depth + 1))
+            })
+    }
+
+    /// Settles which entries there are, by reading the unit from its beginning.
+    fn walk(
+        &self,
+        start: DebugInfoOffset,
+        doubtful: &[(DebugInfoOffset, &Hit)],
+        places: &mut Vec<Place<'a>>,
+    ) -> Result<(), Unknown> {
+        let unit = self.unit_at(start)?;
+        let mut raw = unit.entries_raw(None)?;
+        let mut left = doubtful.iter().map(|(_, hit)| hit).peekable();
+        while let Some(hit) = left.peek().filter(|_| !raw.is_empty()) {
+            self.spend(1)?;
+            let entry = raw.next_offset();
+            let Some(abbreviation) = raw.read_abbreviation()? else { continue };
+            let offset = hit.offset - start.0;
+            if may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true) {
+                places.push(Place { unit: unit.clone(), entry, wanted: hit.wanted });
+                left.next();
+            } else if entry.0 > offset {
+                left.next();
+            }
+            raw.skip_attributes(abbreviation.attributes())?;
+        }
+        Ok(())
+    }
+}
+
+/// How long a unit's table of addresses is, in bytes from its base.
+fn table_len(table: &[u8], unit: &Unit<Reader<'_>>) -> usize {
+    if unit.version() < 5 {
+        return table.len(); // it has no header; its numbers are confirmed by the entries
+    }
+    // The base lies behind the header: the length of what follows (4 bytes), and 4 bytes that it counts.
+    let header = unit.addr_base.0.checked_sub(8).and_then(|start| table.get(start..start + 4));
+    header.and_then(little).map_or(0, |length| (length as usize).saturating_sub(4))
+}
+
+fn little(bytes: &[u8]) -> Option<u64> {
+    (bytes.len() <= 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+}
+
+/// Locations that hold an address.
+fn direct(info: &[u8], by_address: &HashMap<u64, usize>, address_size: u8) -> Vec<Hit> {
+    let width = usize::from(address_size);
+    let (Some(low), Some(high)) = (by_address.keys().min(), by_address.keys().max()) else { return Vec::new() };
+    let pattern = [address_size + 1, c::DW_OP_addr.0];
+    let hit = |offset: usize| {
+        let address = little(info.get(offset + 2..offset + 2 + width)?)?;
+        if address < *low || address > *high {
+            return None;
+        }
+        by_address.get(&address).map(|wanted| Hit { offset, wanted: *wanted })
+    };
+    memmem::find_iter(info, &pattern).filter_map(hit).collect()
+}
+
+/// Locations in a unit that hold the number of an address.
+fn through_table(info: &[u8], unit: &Unit<Reader<'_>>, indices: &HashMap<u64, usize>) -> Vec<Hit> {
+    let start = unit.debug_info_offset().map_or(0, |offset| offset.0);
+    let bytes = info.get(start..start.saturating_add(unit.length_including_self())).unwrap_or_default();
+    let hit = |at: usize| {
+        let length_at = at.checked_sub(1)?;
+        let length = usize::from(*bytes.get(length_at)?);
+        let number = bytes.get(at + 1..at + length)?;
+        let (last, more) = number.split_last()?;
+        if number.len() > 5 || last & 0x80 != 0 || more.iter().any(|byte| byte & 0x80 == 0) {
+            return None;
+        }
+        let index = number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
+        indices.get(&index).map(|wanted| Hit { offset: start + length_at, wanted: *wanted })
+    };
+    memchr::memchr2_iter(c::DW_OP_addrx.0, c::DW_OP_GNU_addr_index.0, bytes).filter_map(hit).collect()
+}
+
+fn may_have_location(tag: DwTag) -> bool {
+    matches!(tag, c::DW_TAG_variable | c::DW_TAG_member)
+}
+
+/// The entry that this one defines or is an instance of, and that says the rest.
+pub(super) fn origin<'a>(entry: &DebuggingInformationEntry<Reader<'a>>) -> Option<AttributeValue<Reader<'a>>> {
+    entry.attr_value(c::DW_AT_specification).or_else(|| entry.attr_value(c::DW_AT_abstract_origin))
+}

@@ -1,0 +1,104 @@
+//! DWARF 4 and 5, as gcc, clang and rustc write it.
+//!
+//! Only the variables that are asked for are read. Their entries are found by a search for the bytes of their location;
+//! the units are not walked through, which would take seconds in a large image.
+
+mod build;
+mod declared;
+mod files;
+mod find;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+mod units;
+
+use super::debug::{Found, Unknown, Wanted};
+use super::symbols::Source;
+use super::types::TypeId;
+use files::{Bytes, Sections};
+use gimli::{Dwarf, EndianSlice, LittleEndian};
+use std::collections::HashMap;
+use std::path::Path;
+use units::Builder;
+
+/// Where DWARF is read from.
+type Reader<'a> = EndianSlice<'a, LittleEndian>;
+
+pub(super) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>]) -> Result<Found, Unknown> {
+    if let Some(sections) = Sections::of(source.bytes)? {
+        return in_file(source.path, &sections, wanted);
+    }
+    let separate = files::separate(source).ok_or(Unknown::Absent)?;
+    let sections = Sections::of(&separate)?.ok_or(Unknown::Absent)?;
+    in_file(source.path, &sections, wanted)
+}
+
+fn in_file(path: &Path, sections: &Sections<'_>, wanted: &[Wanted<'_>]) -> Result<Found, Unknown> {
+    let dwarf = sections.dwarf();
+    let mut found = Found { of: vec![None; wanted.len()], ..Found::default() };
+    let builder = Builder::new(&dwarf);
+    let mut split = Vec::new();
+    let places = builder.places(wanted, &mut split)?;
+    builder.build(&places, wanted, &mut found);
+
+    // Units whose entries are in files of their own.
+    let package = if split.is_empty() { None } else { files::package(path) };
+    for part in split {
+        match &package {
+            Some(package) => in_package(package, &dwarf, &part, wanted, &mut found),
+            None => in_dwo(path, &dwarf, &part, wanted, &mut found),
+        }
+        // A part that is missing or damaged leaves its variables without a type.
+        .unwrap_or(());
+    }
+    share(wanted, &mut found.of);
+    Ok(found)
+}
+
+/// Gives the same type to all symbols of one address.
+fn share(wanted: &[Wanted<'_>], of: &mut [Option<TypeId>]) {
+    let known = wanted.iter().zip(of.iter()).filter_map(|(one, ty)| Some((one.address, (*ty)?)));
+    let known: HashMap<u64, TypeId> = known.collect();
+    for (one, ty) in wanted.iter().zip(of) {
+        *ty = ty.or_else(|| known.get(&one.address).copied());
+    }
+}
+
+fn in_dwo(
+    path: &Path,
+    parent: &Dwarf<Reader<'_>>,
+    part: &find::Split,
+    wanted: &[Wanted<'_>],
+    found: &mut Found,
+) -> Result<(), Unknown> {
+    let Some(bytes) = files::dwo(path, part) else { return Ok(()) };
+    let sections = Sections::of_dwo(&bytes)?;
+    let mut dwarf = sections.dwarf();
+    // Its own sections live longer than what is taken from the parent is needed.
+    dwarf.make_dwo(parent);
+    in_split(&dwarf, part, wanted, found)
+}
+
+fn in_package(
+    bytes: &Bytes,
+    parent: &Dwarf<Reader<'_>>,
+    part: &find::Split,
+    wanted: &[Wanted<'_>],
+    found: &mut Found,
+) -> Result<(), Unknown> {
+    let sections = files::PackageSections::of(bytes)?;
+    let package = sections.package()?;
+    let Some(dwarf) = package.find_cu(part.id, parent)? else { return Ok(()) };
+    in_split(&dwarf, part, wanted, found)
+}
+
+fn in_split(
+    dwarf: &Dwarf<Reader<'_>>,
+    part: &find::Split,
+    wanted: &[Wanted<'_>],
+    found: &mut Found,
+) -> Result<(), Unknown> {
+    let builder = Builder::new(dwarf);
+    let places = builder.indexed(&part.indices, wanted)?;
+    builder.build(&places, wanted, found);
+    Ok(())
+}
