@@ -65,19 +65,27 @@ fn build(features: &str) -> PathBuf {
     // Cargo gives all of them one name, and other tests build at the same time.
     let lock = std::fs::File::create(place.join("lock")).unwrap();
     lock.lock().unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features])
-        .args(["--target", &triple, "--target-dir"])
-        .arg(&place)
-        .current_dir(root)
-        .env("CARGO_PROFILE_DEV_DEBUG", "0") // the file is copied very often
-        .status()
-        .unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features, "--target", &triple]);
+    // Tests for another machine may have had its standard library compiled: it serves the guests, too.
+    let program = std::env::current_exe().unwrap();
+    let beside = program.ancestors().nth(3).filter(|folder| folder.ends_with(&triple) && !cfg!(debug_assertions));
+    let (profile, output) = match beside.and_then(Path::parent) {
+        Some(output) => {
+            cargo.arg("--release");
+            ("release", output)
+        }
+        None => {
+            cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // the file is copied very often
+            ("debug", &*place)
+        }
+    };
+    let status = cargo.arg("--target-dir").arg(output).current_dir(root).status().unwrap();
     assert!(status.success(), "the guest does not build");
     let guest = place.join(format!("guest-{features}"));
     let temporary = place.join("next");
     let made = std::env::consts::DLL_PREFIX.to_owned() + "cr_test_guest" + std::env::consts::DLL_SUFFIX;
-    std::fs::copy(place.join(triple).join("debug").join(made), &temporary).unwrap();
+    std::fs::copy(output.join(triple).join(profile).join(made), &temporary).unwrap();
     std::fs::rename(temporary, &guest).unwrap();
     guest
 }

@@ -97,7 +97,7 @@ impl Loaded {
         entry: &CStr,
         guarded: bool,
     ) -> Result<Loaded, Error> {
-        let library = Library::open(path, original)?;
+        let library = Library::open(path, original, entry)?;
         let Some(address) = library.symbol(entry) else {
             return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
         };

@@ -63,18 +63,14 @@ impl Versions {
 
     /// Copies the open file `source` as the version `number`.
     pub(crate) fn draft(&self, number: u32, source: &File, permissions: u32) -> Result<Draft, Error> {
-        let (mut file, path) = self.create(number, permissions)?;
-        let fail = |source| Error::Copy { path: path.clone(), source };
-        let id = sys::identity(&file).map_err(fail)?.id;
-        let copy = Version { number, path: path.clone(), id, image: Rc::default(), mapped: false };
-        let mut source = source;
-        // Shares or copies the extents in the kernel where the file system can.
-        io::copy(&mut source, &mut file).map_err(fail)?;
+        let (file, path) = self.create(number, source, permissions)?;
+        let id = sys::identity(&file).map_err(|source| Error::Copy { path: path.clone(), source })?.id;
+        let copy = Version { number, path, id, image: Rc::default(), mapped: false };
         Ok(Draft { copy: Some(copy), file })
     }
 
-    /// A new file under the first name that is free.
-    fn create(&self, number: u32, permissions: u32) -> Result<(File, PathBuf), Error> {
+    /// A copy under the first name that is free.
+    fn create(&self, number: u32, source: &File, permissions: u32) -> Result<(File, PathBuf), Error> {
         let process = std::process::id();
         let suffixes = [String::new(), format!(".{process}")].into_iter();
         let suffixes = suffixes.chain((1..1000).map(|again| format!(".{process}-{again}")));
@@ -85,7 +81,7 @@ impl Versions {
             if Library::is_mapped(&path) {
                 continue;
             }
-            match sys::open_new(&path, permissions) {
+            match sys::copy_new(source, &path, permissions) {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::Copy { path, source }),

@@ -169,7 +169,7 @@ fn named_compiler(name: &str) -> Command {
         "g++" => compiler(true),
         _ => {
             let mut command = Command::new(name);
-            command.arg(format!("--target={}", triple.replace("-unknown", "")));
+            command.arg(format!("--target={}", target::gnu_triple()));
             command
         }
     }

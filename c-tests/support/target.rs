@@ -59,11 +59,13 @@ pub(crate) fn find_linker(linker: &str) -> Option<String> {
     Some(format!("-B{}", place.display()))
 }
 
+/// The name that compilers in C have for the target: without a vendor, and with the processor's plain name.
+pub(crate) fn gnu_triple() -> String {
+    triple().replace("-unknown", "").replace("riscv64gc", "riscv64")
+}
+
 /// A program of the GNU binutils that can read the target's files.
 pub(crate) fn binutil(name: &str) -> Command {
     let triple = triple();
-    match triple.split('-').next() {
-        Some(machine) if triple != env!("CR_HOST") => Command::new(format!("{machine}-linux-gnu-{name}")),
-        _ => Command::new(name),
-    }
+    if triple == env!("CR_HOST") { Command::new(name) } else { Command::new(format!("{}-{name}", gnu_triple())) }
 }

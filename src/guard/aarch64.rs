@@ -3,8 +3,12 @@
 //! Instructions that older processors do not know are written as `hint`s, which those skip, and which every
 //! assembler takes.
 
-use super::{Function, Thread};
-use core::arch::{asm, global_asm};
+use super::Function;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use super::Thread;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use core::arch::asm;
+use core::arch::global_asm;
 use core::ffi::c_void;
 
 unsafe extern "C-unwind" {
@@ -22,6 +26,7 @@ pub(super) fn landing() -> usize {
 }
 
 /// This thread's block.
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 #[inline(always)]
 pub(super) fn thread() -> *mut Thread {
     let thread: *mut Thread;
@@ -41,34 +46,48 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
-// that every thread has from its start, so that reading it in a signal handler never allocates.
-global_asm!(
-    ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits",
-    ".globl cr_guard_thread",
-    ".hidden cr_guard_thread",
-    ".type cr_guard_thread, @object",
-    ".size cr_guard_thread, 24",
-    ".p2align 3",
-    "cr_guard_thread:",
-    ".zero 24",
-    ".popsection",
-);
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+global_asm!(thread_block!("24", "3"));
+
+/// `paciasp`: signs the return address, where the processor can; also a place that may be called (BTI).
+#[cfg(not(target_vendor = "apple"))]
+macro_rules! sign {
+    () => {
+        "hint #25\n.cfi_negate_ra_state"
+    };
+}
+
+/// `autiasp`: checks the signature.
+#[cfg(not(target_vendor = "apple"))]
+macro_rules! check {
+    () => {
+        "hint #29\n.cfi_negate_ra_state"
+    };
+}
+
+/// On Apple's systems programs with signed addresses are of a kind of their own, `arm64e`, and unwinders look for
+/// signatures only there.
+#[cfg(target_vendor = "apple")]
+macro_rules! sign {
+    () => {
+        ""
+    };
+}
+
+#[cfg(target_vendor = "apple")]
+macro_rules! check {
+    () => {
+        ""
+    };
+}
 
 // enter(x0: stack, x1: function, x2: a, x3: b, x4: c) -> x0
 //
 // All callee-saved registers are on the stack: x19 to x30, of v8 to v15 the low halves, and the control word of the
 // floating-point unit. An abandoned call needs only the stack pointer to restore everything.
 global_asm!(
-    ".pushsection .text.cr_guard_enter, \"ax\", @progbits",
-    ".globl cr_guard_enter",
-    ".hidden cr_guard_enter",
-    ".type cr_guard_enter, @function",
-    ".p2align 4",
-    "cr_guard_enter:",
-    ".cfi_startproc",
-    "hint #25", // paciasp: signs the return address, where the processor can; also a place that may be called (BTI)
-    ".cfi_negate_ra_state",
+    function!("cr_guard_enter"),
+    sign!(),
     "stp x29, x30, [sp, #-176]!", // frame pointer and return address; room for all
     ".cfi_def_cfa_offset 176",
     ".cfi_offset x29, -176",
@@ -125,21 +144,16 @@ global_asm!(
     ".cfi_def_cfa sp, 0",
     ".cfi_restore x29",
     ".cfi_restore x30",
-    "hint #29", // autiasp: checks the signature; the stack pointer is that of the beginning
-    ".cfi_negate_ra_state",
+    check!(), // the stack pointer is that of the beginning
     "ret",
     ".cfi_restore_state",
     // The fault hook has set pc to here and sp to frame.stack; all other registers are the guest's.
-    ".globl cr_guard_landing",
-    ".hidden cr_guard_landing",
-    "cr_guard_landing:",
+    place!("cr_guard_landing"),
     "hint #36",           // bti j: a place that may be jumped to, whatever the guest was about to do
     "mov x29, sp",        // the frame pointer, so that the unwind table above holds here too
     "ldr x9, [sp, #160]", // the caller's control word
     "msr fpcr, x9",
     "mov w0, #-1", // a result; the caller looks at frame.fault first
     "b 2b",
-    ".cfi_endproc",
-    ".size cr_guard_enter, . - cr_guard_enter",
-    ".popsection",
+    end!("cr_guard_enter"),
 );

@@ -8,8 +8,13 @@
 //! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
 //! arms it again. So a guest that calls back into the library cannot make us lose our place.
 
+#[macro_use]
+mod assembly;
+
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
 #[cfg(all(test, unix))]
 mod tests;
 #[cfg(target_arch = "x86")]
@@ -18,6 +23,8 @@ mod x86;
 mod x86_64;
 #[cfg(target_arch = "aarch64")]
 use aarch64 as arch;
+#[cfg(target_arch = "riscv64")]
+use riscv64 as arch;
 #[cfg(target_arch = "x86")]
 use x86 as arch;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
@@ -27,6 +34,13 @@ use x86_64 as arch;
 mod x86_64_windows;
 #[cfg(all(target_arch = "x86_64", windows))]
 use x86_64_windows as arch;
+
+// Where a thread's block is: static memory of the thread, which is always there, or memory that is made at the first
+// call, which the fault hook may not find.
+#[cfg(any(target_vendor = "apple", target_os = "android"))]
+use crate::sys::thread::{existing as existing_thread, thread};
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use arch::{thread, thread as existing_thread};
 
 use crate::sys::fault;
 use core::cell::Cell;
@@ -60,8 +74,8 @@ pub(crate) struct Frame {
     fault: Cell<Fault>,
 }
 
-/// What the guard knows of a thread. It lies in static thread-local memory: the fault hook reads it on threads
-/// that never entered the library, where nothing may be allocated.
+/// What the guard knows of a thread. Where the system has it, it lies in static thread-local memory: the fault hook
+/// reads it on threads that never entered the library, where nothing may be allocated.
 #[repr(C)]
 pub(crate) struct Thread {
     /// The innermost armed frame, or null.
@@ -73,6 +87,14 @@ pub(crate) struct Thread {
 
 // The assembly makes room for it.
 const _: () = assert!(size_of::<Thread>() == 3 * size_of::<usize>());
+
+impl Thread {
+    /// A thread that has not made a guarded call yet.
+    #[cfg(any(target_vendor = "apple", target_os = "android"))]
+    pub(crate) const fn new() -> Thread {
+        Thread { top: null_mut(), stack_low: 0, stack_high: 0 }
+    }
+}
 
 const SEAL: usize = 0x6372_5f67_7561_7264_u64 as usize;
 
@@ -122,7 +144,7 @@ pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut 
 /// Links a frame for the time of `enter`, which gets the place where it notes the stack pointer.
 #[inline(always)]
 fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
-    let thread = arch::thread();
+    let thread = thread();
     // SAFETY: the thread's own block, alive as long as the thread.
     if unsafe { (*thread).stack_high } == 0 {
         // SAFETY: as above; nothing else refers to it now.
@@ -157,7 +179,7 @@ pub(crate) struct Disarmed {
 impl Disarmed {
     #[inline]
     pub(crate) fn new() -> Self {
-        let thread = arch::thread();
+        let thread = thread();
         // SAFETY: the thread's own block, which only this thread uses.
         let top = unsafe { (*thread).top };
         // SAFETY: as above.
@@ -193,9 +215,8 @@ pub(crate) fn landing() -> usize {
 ///
 /// Allocates nothing and takes no lock.
 pub(crate) fn armed(stack_pointer: usize, classify: impl FnOnce(&Thread) -> Fault) -> Option<Landing> {
-    let thread = arch::thread();
     // SAFETY: the thread's own block; the thread is stopped in the hook.
-    let thread = unsafe { &mut *thread };
+    let thread = unsafe { existing_thread().as_mut() }?;
     // SAFETY: a linked frame lies on the stack of a call in progress, or on stack memory that was one, which is
     // mapped for the life of the thread.
     let frame = unsafe { thread.top.as_ref() }?;

@@ -4,12 +4,16 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(target_arch = "riscv64")]
+mod riscv64;
 #[cfg(target_arch = "x86")]
 mod x86;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "aarch64")]
 use aarch64::KEPT;
+#[cfg(target_arch = "riscv64")]
+use riscv64::KEPT;
 #[cfg(target_arch = "x86")]
 use x86::KEPT;
 #[cfg(target_arch = "x86_64")]

@@ -27,32 +27,14 @@ pub(super) fn thread() -> *mut Thread {
     cr_guard_thread_address().cast()
 }
 
-// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
-// that every thread has from its start, so that reading it in a signal handler never allocates.
-global_asm!(
-    ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits",
-    ".globl cr_guard_thread",
-    ".hidden cr_guard_thread",
-    ".type cr_guard_thread, @object",
-    ".size cr_guard_thread, 12",
-    ".p2align 2",
-    "cr_guard_thread:",
-    ".zero 12",
-    ".popsection",
-);
+global_asm!(thread_block!("12", "2"));
 
 // thread_address() -> eax
 //
 // ELF Handling For Thread-Local Storage, 3.4.2 and 4.2.2, "initial exec" for code that may lie anywhere. There is no
 // addressing relative to the instruction on this processor, so the place of the global offset table is computed.
 global_asm!(
-    ".pushsection .text.cr_guard_thread_address, \"ax\", @progbits",
-    ".globl cr_guard_thread_address",
-    ".hidden cr_guard_thread_address",
-    ".type cr_guard_thread_address, @function",
-    ".p2align 4",
-    "cr_guard_thread_address:",
-    ".cfi_startproc",
+    function!("cr_guard_thread_address"),
     "calll 2f", // pushes the address of the next instruction
     ".cfi_adjust_cfa_offset 4",
     "2:",
@@ -63,9 +45,7 @@ global_asm!(
     "movl cr_guard_thread@GOTNTPOFF(%eax), %eax", // offset from the thread pointer
     "addl %gs:0, %eax",                           // plus the thread pointer
     "retl",
-    ".cfi_endproc",
-    ".size cr_guard_thread_address, . - cr_guard_thread_address",
-    ".popsection",
+    end!("cr_guard_thread_address"),
     options(att_syntax), // only there the table has a name
 );
 
@@ -75,13 +55,7 @@ global_asm!(
 // are callee-saved too, and the arguments of the guest. An abandoned call needs only the stack pointer to restore
 // everything. (Rust's i686 has SSE2.)
 global_asm!(
-    ".pushsection .text.cr_guard_enter, \"ax\", @progbits",
-    ".globl cr_guard_enter",
-    ".hidden cr_guard_enter",
-    ".type cr_guard_enter, @function",
-    ".p2align 4",
-    "cr_guard_enter:",
-    ".cfi_startproc",
+    function!("cr_guard_enter"),
     "push ebp", // the frame pointer of the caller
     ".cfi_def_cfa_offset 8",
     ".cfi_offset ebp, -8",
@@ -116,9 +90,7 @@ global_asm!(
     "ret",
     ".cfi_restore_state",
     // The fault hook has set eip to here and esp to frame.stack; all other registers are the guest's.
-    ".globl cr_guard_landing",
-    ".hidden cr_guard_landing",
-    "cr_guard_landing:",
+    place!("cr_guard_landing"),
     "cld",              // the convention wants the direction flag clear
     "fninit",           // an empty x87 stack, also after MMX code
     "fldcw [esp + 20]", // the caller's control words
@@ -126,7 +98,5 @@ global_asm!(
     "lea ebp, [esp + 40]", // the frame pointer, so that the unwind table above holds here too
     "mov eax, -1",         // a result; the caller looks at frame.fault first
     "jmp 2b",
-    ".cfi_endproc",
-    ".size cr_guard_enter, . - cr_guard_enter",
-    ".popsection",
+    end!("cr_guard_enter"),
 );

@@ -1,7 +1,11 @@
 //! The guarded call on x86-64, System V calling convention.
 
-use super::{Function, Thread};
-use core::arch::{asm, global_asm};
+use super::Function;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use super::Thread;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use core::arch::asm;
+use core::arch::global_asm;
 use core::ffi::c_void;
 
 unsafe extern "C-unwind" {
@@ -19,6 +23,7 @@ pub(super) fn landing() -> usize {
 }
 
 /// This thread's block.
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 #[inline(always)]
 pub(super) fn thread() -> *mut Thread {
     let thread: *mut Thread;
@@ -35,32 +40,15 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
-// that every thread has from its start, so that reading it in a signal handler never allocates.
-global_asm!(
-    ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits",
-    ".globl cr_guard_thread",
-    ".hidden cr_guard_thread",
-    ".type cr_guard_thread, @object",
-    ".size cr_guard_thread, 24",
-    ".p2align 3",
-    "cr_guard_thread:",
-    ".zero 24",
-    ".popsection",
-);
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+global_asm!(thread_block!("24", "3"));
 
 // enter(rdi: stack, rsi: function, rdx: a, rcx: b, r8: c) -> rax
 //
 // All callee-saved registers are on the stack, below them the control words of the two floating-point units, which
 // are callee-saved too. An abandoned call needs only the stack pointer to restore everything.
 global_asm!(
-    ".pushsection .text.cr_guard_enter, \"ax\", @progbits",
-    ".globl cr_guard_enter",
-    ".hidden cr_guard_enter",
-    ".type cr_guard_enter, @function",
-    ".p2align 4",
-    "cr_guard_enter:",
-    ".cfi_startproc",
+    function!("cr_guard_enter"),
     "push rbp", // the frame pointer of the caller
     ".cfi_def_cfa_offset 16",
     ".cfi_offset rbp, -16",
@@ -98,9 +86,7 @@ global_asm!(
     "ret",
     ".cfi_restore_state",
     // The fault hook has set rip to here and rsp to frame.stack; all other registers are the guest's.
-    ".globl cr_guard_landing",
-    ".hidden cr_guard_landing",
-    "cr_guard_landing:",
+    place!("cr_guard_landing"),
     "cld",             // the convention wants the direction flag clear
     "fninit",          // an empty x87 stack, also after MMX code
     "fldcw [rsp + 4]", // the caller's control words
@@ -108,7 +94,5 @@ global_asm!(
     "lea rbp, [rsp + 48]", // the frame pointer, so that the unwind table above holds here too
     "mov eax, -1",         // a result; the caller looks at frame.fault first
     "jmp 2b",
-    ".cfi_endproc",
-    ".size cr_guard_enter, . - cr_guard_enter",
-    ".popsection",
+    end!("cr_guard_enter"),
 );

@@ -19,13 +19,22 @@ pub(crate) use no_notify::Subscription;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use unix::notify::Subscription;
 
+#[cfg(any(target_vendor = "apple", target_os = "android"))]
+pub(crate) use system::thread;
 pub(crate) use system::{
-    FileId, FileKind, Library, c_path, fault, identity, is_alive, is_locked, lifecycle_arguments, open_new, os_str,
+    FileId, FileKind, Library, c_path, copy_new, fault, identity, is_alive, is_locked, lifecycle_arguments, os_str,
     remove, stat, write_at, write_protected,
 };
 
 #[cfg(not(any(
-    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")),
+    all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64", target_arch = "riscv64")
+    ),
+    all(
+        any(target_os = "macos", target_os = "freebsd", target_os = "android"),
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ),
     all(target_os = "windows", target_arch = "x86_64"),
 )))]
-compile_error!("cr supports Linux on x86-64, 32-bit x86 and 64-bit ARM, and Windows on x86-64, so far");
+compile_error!("cr has not been written for this system and processor; docs/platforms.md names those it is for");

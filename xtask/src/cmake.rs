@@ -80,8 +80,12 @@ pub(crate) fn cross(machine: &Machine) -> Result<()> {
     let mut configure = command("cmake");
     configure.arg("-S").arg(root()).arg("-B").arg(&build).args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
     configure.arg(format!("-DCR_CARGO_TARGET={}", machine.triple));
+    // The cargo of the other steps: another one would compile everything anew.
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        configure.arg(format!("-DCR_CARGO={}", cargo.display()));
+    }
     configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()));
-    let processor = machine.triple.split('-').next().unwrap_or_default();
+    let processor = machine.triple.split('-').next().unwrap_or_default().replace("riscv64gc", "riscv64");
     configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
     configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.tool("gcc")));
     configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.tool("g++")));

@@ -1,6 +1,6 @@
 //! The machines that are tested from here: this one, and others with a cross compiler, an emulator, or neither.
 
-use crate::tools::{cargo, command, output, work_dir};
+use crate::tools::{self, cargo, command, output, work_dir};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,7 +51,21 @@ const I686: Machine = Machine {
     ],
 };
 
-static OTHERS: [Machine; 2] = [AARCH64, I686];
+/// As aarch64.
+const RISCV64: Machine = Machine {
+    triple: "riscv64gc-unknown-linux-gnu",
+    foreign: true,
+    prefix: "riscv64-linux-gnu-",
+    runner: "qemu-riscv64 -L /usr/riscv64-linux-gnu",
+    needs: &[
+        ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
+        ("riscv64-linux-gnu-g++", "g++-riscv64-linux-gnu"),
+        ("/usr/riscv64-linux-gnu/include/stdio.h", "libc6-dev-riscv64-cross"),
+        ("qemu-riscv64", "qemu-user"),
+    ],
+};
+
+static OTHERS: [Machine; 3] = [AARCH64, I686, RISCV64];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
 /// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
@@ -139,7 +153,9 @@ impl Machine {
         }
         let mut environment = self.runner_environment();
         if !self.prefix.is_empty() {
-            environment.push((self.cargo_variable("LINKER"), self.tool("gcc")));
+            // The whole path, as CMake names it: another name is another linker for cargo, which compiles anew.
+            let linker = tools::find(&self.tool("gcc")).context("no linker; the first step installs it")?;
+            environment.push((self.cargo_variable("LINKER"), linker.display().to_string()));
         }
         if !self.has_std()? {
             if let Some((missing, _)) = DEBIAN_RUST.iter().find(|(file, _)| !Path::new(file).exists()) {

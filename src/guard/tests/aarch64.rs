@@ -29,12 +29,7 @@ pub(super) const KEPT: [usize; 20] = [
 
 // fill_and_call(x0: registers, x1: target, x2: arguments) -> w0
 global_asm!(
-    ".pushsection .text.cr_test_fill_and_call, \"ax\", @progbits",
-    ".globl cr_test_fill_and_call",
-    ".hidden cr_test_fill_and_call",
-    ".type cr_test_fill_and_call, @function",
-    "cr_test_fill_and_call:",
-    ".cfi_startproc",
+    function!("cr_test_fill_and_call"),
     "stp x29, x30, [sp, #-176]!",
     ".cfi_def_cfa_offset 176",
     ".cfi_offset x29, -176",
@@ -105,20 +100,13 @@ global_asm!(
     "ldp x29, x30, [sp], #176",
     ".cfi_def_cfa_offset 0",
     "ret",
-    ".cfi_endproc",
-    ".size cr_test_fill_and_call, . - cr_test_fill_and_call",
-    ".popsection",
+    end!("cr_test_fill_and_call"),
 );
 
 // spoil(x0: what to do then), a guest: leaves nothing in the registers that was there, and does not say so in its
 // unwind table. So whoever called it gets back only what the guard has kept.
 global_asm!(
-    ".pushsection .text.cr_test_spoil, \"ax\", @progbits",
-    ".globl cr_test_spoil",
-    ".hidden cr_test_spoil",
-    ".type cr_test_spoil, @function",
-    "cr_test_spoil:",
-    ".cfi_startproc",
+    function!("cr_test_spoil"),
     "str x30, [sp, #-16]!",
     ".cfi_def_cfa_offset 16",
     ".cfi_offset x30, -16",
@@ -150,7 +138,5 @@ global_asm!(
     "mov x9, #7",
     "mov sp, x9", // and no stack
     "udf #0",
-    ".cfi_endproc",
-    ".size cr_test_spoil, . - cr_test_spoil",
-    ".popsection",
+    end!("cr_test_spoil"),
 );

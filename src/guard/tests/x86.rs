@@ -8,12 +8,7 @@ pub(super) const KEPT: [usize; 8] = [0x0b0b_0b0b, 0x0606_0606, 0x0707_0707, 0x05
 
 // fill_and_call([esp + 4]: registers, target, arguments) -> eax
 global_asm!(
-    ".pushsection .text.cr_test_fill_and_call, \"ax\", @progbits",
-    ".globl cr_test_fill_and_call",
-    ".hidden cr_test_fill_and_call",
-    ".type cr_test_fill_and_call, @function",
-    "cr_test_fill_and_call:",
-    ".cfi_startproc",
+    function!("cr_test_fill_and_call"),
     "push ebp",
     ".cfi_adjust_cfa_offset 4",
     "push ebx",
@@ -73,20 +68,13 @@ global_asm!(
     "pop ebp",
     ".cfi_adjust_cfa_offset -4",
     "ret",
-    ".cfi_endproc",
-    ".size cr_test_fill_and_call, . - cr_test_fill_and_call",
-    ".popsection",
+    end!("cr_test_fill_and_call"),
 );
 
 // spoil([esp + 4]: what to do then), a guest: leaves nothing in the registers that was there, and does not say so in
 // its unwind table. So whoever called it gets back only what the guard has kept.
 global_asm!(
-    ".pushsection .text.cr_test_spoil, \"ax\", @progbits",
-    ".globl cr_test_spoil",
-    ".hidden cr_test_spoil",
-    ".type cr_test_spoil, @function",
-    "cr_test_spoil:",
-    ".cfi_startproc",
+    function!("cr_test_spoil"),
     "sub esp, 12",
     ".cfi_adjust_cfa_offset 12",
     "mov eax, [esp + 16]",
@@ -107,7 +95,5 @@ global_asm!(
     "std",
     "xor esp, esp", // and no stack
     "ud2",
-    ".cfi_endproc",
-    ".size cr_test_spoil, . - cr_test_spoil",
-    ".popsection",
+    end!("cr_test_spoil"),
 );

@@ -9,12 +9,7 @@ pub(super) const KEPT: [usize; 10] =
 
 // fill_and_call(rdi: registers, rsi: target, rdx: arguments) -> eax
 global_asm!(
-    ".pushsection .text.cr_test_fill_and_call, \"ax\", @progbits",
-    ".globl cr_test_fill_and_call",
-    ".hidden cr_test_fill_and_call",
-    ".type cr_test_fill_and_call, @function",
-    "cr_test_fill_and_call:",
-    ".cfi_startproc",
+    function!("cr_test_fill_and_call"),
     "push rbp",
     ".cfi_def_cfa_offset 16",
     ".cfi_offset rbp, -16",
@@ -90,20 +85,13 @@ global_asm!(
     "pop rbp",
     ".cfi_def_cfa_offset 8",
     "ret",
-    ".cfi_endproc",
-    ".size cr_test_fill_and_call, . - cr_test_fill_and_call",
-    ".popsection",
+    end!("cr_test_fill_and_call"),
 );
 
 // spoil(rdi: what to do then), a guest: leaves nothing in the registers that was there, and does not say so in its
 // unwind table. So whoever called it gets back only what the guard has kept.
 global_asm!(
-    ".pushsection .text.cr_test_spoil, \"ax\", @progbits",
-    ".globl cr_test_spoil",
-    ".hidden cr_test_spoil",
-    ".type cr_test_spoil, @function",
-    "cr_test_spoil:",
-    ".cfi_startproc",
+    function!("cr_test_spoil"),
     "sub rsp, 8",
     ".cfi_def_cfa_offset 16",
     "mov rax, rdi",
@@ -126,7 +114,5 @@ global_asm!(
     "std",
     "xor esp, esp", // and no stack
     "ud2",
-    ".cfi_endproc",
-    ".size cr_test_spoil, . - cr_test_spoil",
-    ".popsection",
+    end!("cr_test_spoil"),
 );

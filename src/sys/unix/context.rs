@@ -8,9 +8,23 @@ use crate::guard::Landing;
 /// How far below the stack pointer one instruction may reach, before the stack pointer follows.
 pub(super) const REACH: usize = arch::REACH;
 
-pub(super) use arch::{resume, stack_pointer};
+pub(super) use arch::{Machine, resume, stack_pointer};
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86")))]
+/// The saved state, in what the kernel passes to a handler.
+///
+/// # Safety
+/// `saved` is the third argument of a signal handler, which has not returned yet, and nothing else refers to it.
+pub(super) unsafe fn machine<'a>(saved: *mut core::ffi::c_void) -> &'a mut Machine {
+    // SAFETY: the kernel passes the saved context of the interrupted code.
+    let context = unsafe { &mut *saved.cast::<libc::ucontext_t>() };
+    #[cfg(target_vendor = "apple")]
+    // SAFETY: there the context points to the state, beside it on the handler's stack.
+    return unsafe { &mut *context.uc_mcontext };
+    #[cfg(not(target_vendor = "apple"))]
+    return &mut context.uc_mcontext;
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "x86")))]
 mod arch {
     use super::Landing;
     use libc::greg_t;
@@ -22,12 +36,14 @@ mod arch {
     /// The red zone of 128 bytes (of the 64-bit ABI), and what a call pushes.
     pub(super) const REACH: usize = 256;
 
-    pub(in super::super) fn stack_pointer(machine: &libc::mcontext_t) -> usize {
+    pub(in super::super) use libc::mcontext_t as Machine;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
         machine.gregs.get(STACK as usize).map_or(0, |value| *value as usize)
     }
 
     /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
-    pub(in super::super) fn resume(machine: &mut libc::mcontext_t, landing: &Landing) {
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
         // Flags that must not reach our code: trap (8), direction (10), alignment check (18).
         const UNWANTED: greg_t = 1 << 8 | 1 << 10 | 1 << 18;
         let registers = &mut machine.gregs;
@@ -44,7 +60,7 @@ mod arch {
     }
 }
 
-#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_arch = "aarch64"))]
 mod arch {
     use super::Landing;
 
@@ -52,17 +68,133 @@ mod arch {
     /// it where it was when it faults.
     pub(super) const REACH: usize = 1024;
 
-    pub(in super::super) fn stack_pointer(machine: &libc::mcontext_t) -> usize {
+    pub(in super::super) use libc::mcontext_t as Machine;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
         machine.sp as usize
     }
 
     /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
-    pub(in super::super) fn resume(machine: &mut libc::mcontext_t, landing: &Landing) {
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
         // State that must not reach our code: the kind of the branch that is under way (bits 10 and 11; the guest
         // may have faulted at the target of one), single step (21), no checks of memory tags (25).
         const UNWANTED: u64 = 0b11 << 10 | 1 << 21 | 1 << 25;
         machine.pc = landing.instruction as u64;
         machine.sp = landing.stack as u64;
         machine.pstate &= !UNWANTED;
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "riscv64"))]
+mod arch {
+    use super::Landing;
+    pub(in super::super) use libc::mcontext_t as Machine;
+
+    /// There is no red zone, and no instruction moves the stack pointer and stores.
+    pub(super) const REACH: usize = 256;
+
+    /// The places of the saved registers: 0 is the program counter, the others are x1 to x31.
+    const PROGRAM_COUNTER: usize = 0;
+    const STACK: usize = 2;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
+        machine.__gregs.get(STACK).map_or(0, |value| *value as usize)
+    }
+
+    /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
+        for (register, value) in [(PROGRAM_COUNTER, landing.instruction), (STACK, landing.stack)] {
+            if let Some(slot) = machine.__gregs.get_mut(register) {
+                *slot = value as libc::c_ulong;
+            }
+        }
+    }
+}
+
+#[cfg(all(target_vendor = "apple", target_arch = "x86_64"))]
+mod arch {
+    use super::Landing;
+    pub(in super::super) use libc::__darwin_mcontext64 as Machine;
+
+    /// The red zone of 128 bytes, and what a call pushes.
+    pub(super) const REACH: usize = 256;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
+        machine.__ss.__rsp as usize
+    }
+
+    /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
+        // As on Linux: trap (8), direction (10), alignment check (18).
+        const UNWANTED: u64 = 1 << 8 | 1 << 10 | 1 << 18;
+        machine.__ss.__rip = landing.instruction as u64;
+        machine.__ss.__rsp = landing.stack as u64;
+        machine.__ss.__rflags &= !UNWANTED;
+    }
+}
+
+#[cfg(all(target_vendor = "apple", target_arch = "aarch64"))]
+mod arch {
+    use super::Landing;
+    pub(in super::super) use libc::__darwin_mcontext64 as Machine;
+
+    /// Apple's red zone has 128 bytes; a store that moves the stack pointer reaches further, as on Linux.
+    pub(super) const REACH: usize = 1024;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
+        machine.__ss.__sp as usize
+    }
+
+    /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
+        // As on Linux: the kind of a branch under way (10, 11), single step (21).
+        const UNWANTED: u32 = 0b11 << 10 | 1 << 21;
+        machine.__ss.__pc = landing.instruction as u64;
+        machine.__ss.__sp = landing.stack as u64;
+        machine.__ss.__cpsr &= !UNWANTED;
+    }
+}
+
+#[cfg(all(target_os = "freebsd", target_arch = "x86_64"))]
+mod arch {
+    use super::Landing;
+    pub(in super::super) use libc::mcontext_t as Machine;
+
+    /// The red zone of 128 bytes, and what a call pushes.
+    pub(super) const REACH: usize = 256;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
+        machine.mc_rsp as usize
+    }
+
+    /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
+        // As on Linux: trap (8), direction (10), alignment check (18).
+        const UNWANTED: libc::register_t = 1 << 8 | 1 << 10 | 1 << 18;
+        machine.mc_rip = landing.instruction as libc::register_t;
+        machine.mc_rsp = landing.stack as libc::register_t;
+        machine.mc_rflags &= !UNWANTED;
+    }
+}
+
+#[cfg(all(target_os = "freebsd", target_arch = "aarch64"))]
+mod arch {
+    use super::Landing;
+    pub(in super::super) use libc::mcontext_t as Machine;
+
+    /// A store that moves the stack pointer by up to 1024 bytes, as on Linux.
+    pub(super) const REACH: usize = 1024;
+
+    pub(in super::super) fn stack_pointer(machine: &Machine) -> usize {
+        machine.mc_gpregs.gp_sp as usize
+    }
+
+    /// Lets the interrupted thread go on at the landing place, in the guarded call that is on its stack.
+    pub(in super::super) fn resume(machine: &mut Machine, landing: &Landing) {
+        // As on Linux: the kind of a branch under way (10, 11), single step (21).
+        const UNWANTED: u64 = 0b11 << 10 | 1 << 21;
+        machine.mc_gpregs.gp_elr = landing.instruction as libc::register_t;
+        machine.mc_gpregs.gp_sp = landing.stack as libc::register_t;
+        machine.mc_gpregs.gp_spsr &= !UNWANTED;
     }
 }

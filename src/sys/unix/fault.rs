@@ -83,6 +83,9 @@ struct Previous {
     mask: AtomicU64,
 }
 
+/// The part of a signal set that is kept: the first 64 signals, or all that the system has.
+const MASK: usize = if size_of::<libc::sigset_t>() < 8 { size_of::<libc::sigset_t>() } else { 8 };
+
 static PREVIOUS: [Previous; SIGNALS.len()] = [const {
     Previous { handler: AtomicUsize::new(libc::SIG_DFL), flags: AtomicI32::new(0), mask: AtomicU64::new(0) }
 }; SIGNALS.len()];
@@ -91,8 +94,10 @@ impl Previous {
     fn set(&self, action: &libc::sigaction) {
         self.handler.store(action.sa_sigaction, Ordering::Release);
         self.flags.store(action.sa_flags, Ordering::Release);
-        // SAFETY: a signal set is a plain array of words, of which the first 64 bits are the signals that exist.
-        let mask = unsafe { (&raw const action.sa_mask).cast::<u64>().read_unaligned() };
+        let mut mask = 0;
+        let set = (&raw const action.sa_mask).cast::<u8>();
+        // SAFETY: a signal set is plain words, and both have so many bytes.
+        unsafe { set.copy_to_nonoverlapping((&raw mut mask).cast(), MASK) };
         self.mask.store(mask, Ordering::Release);
     }
 
@@ -101,8 +106,9 @@ impl Previous {
         action.sa_sigaction = self.handler.load(Ordering::Acquire);
         action.sa_flags = self.flags.load(Ordering::Acquire);
         let mask = self.mask.load(Ordering::Acquire);
+        let set = (&raw mut action.sa_mask).cast::<u8>();
         // SAFETY: as in `set`.
-        unsafe { (&raw mut action.sa_mask).cast::<u64>().write_unaligned(mask) };
+        unsafe { set.copy_from_nonoverlapping((&raw const mask).cast(), MASK) };
         action
     }
 }
@@ -158,8 +164,8 @@ fn restore() {
 unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, saved: *mut c_void) {
     // SAFETY: the kernel passes the signal's description.
     let description = unsafe { &*info };
-    // SAFETY: the kernel passes the saved context of the interrupted code.
-    let machine = unsafe { &mut (*saved.cast::<libc::ucontext_t>()).uc_mcontext };
+    // SAFETY: the kernel's argument, which only this handler uses.
+    let machine = unsafe { context::machine(saved) };
     let stack_pointer = context::stack_pointer(machine);
     let landing = if is_own(description) {
         guard::armed(stack_pointer, |thread| classify(signal, description, stack_pointer, thread))
@@ -178,23 +184,39 @@ unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t,
 ///
 /// One that another process sends is addressed to the host, wherever it arrives.
 fn is_own(info: &libc::siginfo_t) -> bool {
-    match info.si_code {
-        libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE => {
-            // SAFETY: with these codes the sender is set.
-            let sender = unsafe { info.si_pid() };
-            // SAFETY: only asks.
-            sender == unsafe { libc::getpid() }
-        }
-        code => code > 0,
+    if info.si_code > 0 && !SENT.contains(&info.si_code) {
+        return true;
     }
+    if !SENT.contains(&info.si_code) && !SENDER_MAY_BE_UNKNOWN {
+        return false;
+    }
+    // SAFETY: with these codes the sender is set, or 0.
+    let sender = unsafe { info.si_pid() };
+    // SAFETY: only asks.
+    sender == unsafe { libc::getpid() } || sender == 0 && SENDER_MAY_BE_UNKNOWN
 }
+
+/// What `si_code` is for signals that a process has sent (`kill`, `raise`, `pthread_kill`, `sigqueue`).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SENT: [c_int; 3] = [libc::SI_USER, libc::SI_TKILL, libc::SI_QUEUE];
+/// SI_USER, SI_QUEUE and SI_LWP of FreeBSD (sys/signal.h).
+#[cfg(target_os = "freebsd")]
+const SENT: [c_int; 3] = [0x10001, 0x10002, 0x10007];
+/// SI_USER and SI_QUEUE of Apple's systems (sys/signal.h).
+#[cfg(target_vendor = "apple")]
+const SENT: [c_int; 2] = [0x10001, 0x10002];
+
+/// Apple's kernel leaves code and sender of some raised signals 0.
+const SENDER_MAY_BE_UNKNOWN: bool = cfg!(target_vendor = "apple");
 
 fn classify(signal: c_int, info: &libc::siginfo_t, stack_pointer: usize, thread: &Thread) -> Fault {
     // Raised signals have no address, and neither has what the kernel cannot explain (a general protection fault).
-    let by_processor = info.si_code > 0 && info.si_code != SI_KERNEL;
+    let by_processor = info.si_code > 0 && info.si_code != SI_KERNEL && !SENT.contains(&info.si_code);
     // SAFETY: a signal of the processor, which has an address.
     let address = by_processor.then(|| unsafe { info.si_addr() }.addr());
-    let on_memory = signal == libc::SIGSEGV && matches!(info.si_code, SEGV_MAPERR | SEGV_ACCERR);
+    // The page below a stack is mapped, without access. Where that is a SIGBUS, its codes mean other things.
+    let on_memory = signal == libc::SIGSEGV && matches!(info.si_code, SEGV_MAPERR | SEGV_ACCERR)
+        || signal == libc::SIGBUS && cfg!(any(target_vendor = "apple", target_os = "freebsd"));
     let overflow = on_memory && address.is_some_and(|address| beyond_stack(address, stack_pointer, thread));
     Fault { code: signal as u32, address, overflow }
 }
@@ -252,6 +274,24 @@ unsafe fn send_again(signal: c_int, info: *mut libc::siginfo_t) {
     unsafe { libc::sigaddset(&raw mut only, signal) };
     // SAFETY: an initialised set. Blocked now; returning from the handler restores the mask.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const only, null_mut()) };
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: the caller's promise.
+    unsafe {
+        queue(signal, info)
+    };
+    // Elsewhere the description cannot be sent along.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    // SAFETY: a signal that exists, to this thread.
+    unsafe {
+        let _ = info;
+        libc::pthread_kill(libc::pthread_self(), signal)
+    };
+}
+
+/// # Safety
+/// As above.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe fn queue(signal: c_int, info: *mut libc::siginfo_t) {
     // SAFETY: only asks.
     let process = unsafe { libc::getpid() };
     // SAFETY: only asks.

@@ -1,5 +1,6 @@
 //! The dynamic loader.
 
+use super::bias::bias;
 use crate::error::Error;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::null_mut;
@@ -13,35 +14,27 @@ pub(crate) struct Library {
     base: usize,
 }
 
-/// The head of glibc's, musl's and the BSDs' `struct link_map` (link.h).
-#[repr(C)]
-struct LinkMap {
-    /// What is added to the addresses in the file.
-    base: usize,
-}
-
 impl Library {
     /// Loads an image; all symbols are resolved at once and stay its own.
     ///
     /// Its constructors have been taken out of the loader's sight (see `image`), so no guest code runs, save for
     /// resolvers of indirect functions. Where the libraries that it needs are looked for is written in the image
-    /// itself; the file that it is a copy of has no part in it.
-    pub(crate) fn open(path: &Path, _original: &Path) -> Result<Library, Error> {
+    /// itself; the file that it is a copy of has no part in it. `entry` is an exported function.
+    ///
+    /// On Apple's systems constructors stay the loader's, and run now.
+    pub(crate) fn open(path: &Path, _original: &Path, entry: &CStr) -> Result<Library, Error> {
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it
         // needs are run by the loader as in any program.
         let library = unsafe { dl::Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        let handle = library.map_err(|error| Error::Load(load_text(&error)))?.into_raw();
-        let mut map: *mut LinkMap = null_mut();
-        // SAFETY: a handle from dlopen, and room for a pointer.
-        let found = unsafe { libc::dlinfo(handle, libc::RTLD_DI_LINKMAP, (&raw mut map).cast()) };
-        // SAFETY: on success the link map lives as long as the image is loaded.
-        match unsafe { map.as_ref() } {
-            Some(map) if found == 0 => Ok(Library { handle, base: map.base }),
-            _ => {
-                drop(Library { handle, base: 0 });
-                Err(Error::Internal("the dynamic loader does not tell where the image is"))
-            }
-        }
+        let handle = library.map_err(|error| Error::Load(load_text(&error, path)))?.into_raw();
+        // From here on dropping it gives the image back.
+        let mut library = Library { handle, base: 0 };
+        let Some(entry) = library.symbol(entry) else {
+            return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
+        };
+        library.base =
+            bias(handle, entry).ok_or(Error::Internal("the dynamic loader does not tell where the image is"))?;
+        Ok(library)
     }
 
     pub(crate) fn handle(&self) -> *mut c_void {
@@ -84,11 +77,17 @@ impl Drop for Library {
 }
 
 /// The loader's text without libloading's frame around it.
-fn load_text(error: &libloading::Error) -> String {
-    match error {
+fn load_text(error: &libloading::Error, _path: &Path) -> String {
+    let text = match error {
         libloading::Error::DlOpen { desc } => desc_text(desc),
         other => other.to_string(),
+    };
+    #[cfg(target_vendor = "apple")]
+    if super::apple::is_quarantined(_path) {
+        // The mark is not ours to take off: it is the system's question whether its user trusts the file.
+        return format!("{text} (the file is quarantined; if you trust it: xattr -d com.apple.quarantine <file>)");
     }
+    text
 }
 
 fn desc_text(desc: &dyn core::fmt::Debug) -> String {
@@ -100,12 +99,19 @@ pub(crate) fn lifecycle_arguments() -> (c_int, *mut c_void, *mut c_void) {
     (ARGC.load(Ordering::Relaxed), ARGV.load(Ordering::Relaxed).cast(), environment())
 }
 
+#[cfg(not(target_vendor = "apple"))]
 fn environment() -> *mut c_void {
     unsafe extern "C" {
         static environ: *mut *mut c_char;
     }
     // SAFETY: the C library sets it before any code of ours runs; only the pointer is read.
     unsafe { environ.cast() }
+}
+
+/// A library there has no such variable, and nothing of ours calls constructors.
+#[cfg(target_vendor = "apple")]
+fn environment() -> *mut c_void {
+    null_mut()
 }
 
 static ARGC: AtomicI32 = AtomicI32::new(0);

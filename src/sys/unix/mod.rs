@@ -1,16 +1,26 @@
 //! POSIX systems.
 
+#[cfg(target_vendor = "apple")]
+mod apple;
+mod bias;
 mod context;
 pub(crate) mod fault;
 mod loader;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::sys) mod notify;
 mod stack;
+#[cfg(any(target_vendor = "apple", target_os = "android"))]
+pub(crate) mod thread;
 
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;
-use libc::stat64; // plain `stat` knows no file larger than 2 GB where pointers have 32 bits
+// Elsewhere, plain `stat` knows files of any size.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use libc::{fstat as fstat64, stat as stat64};
+// Plain `stat` knows no file larger than 2 GB where pointers have 32 bits.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use libc::{fstat64, stat64};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
@@ -68,7 +78,7 @@ impl From<stat64> for FileStatus {
 pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: a string and room for the answer.
-    if unsafe { libc::stat64(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
+    if unsafe { stat64(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded and has filled it.
@@ -79,17 +89,35 @@ pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
 pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: an open descriptor and room for the answer.
-    if unsafe { libc::fstat64(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {
+    if unsafe { fstat64(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call succeeded and has filled it.
     Ok(FileStatus::from(unsafe { buffer.assume_init() }))
 }
 
-/// Creates a file that is not there yet, with these permissions, to be written and read.
-pub(crate) fn open_new(path: &Path, permissions: u32) -> io::Result<File> {
+/// Creates a file that is not there yet, as a copy of the open file `source`, which is at its beginning.
+pub(crate) fn copy_new(source: &File, path: &Path, permissions: u32) -> io::Result<File> {
+    #[cfg(target_vendor = "apple")]
+    if let Some(clone) = apple::clone_new(source, path) {
+        return clone;
+    }
     // Its owner must be able to load it.
-    OpenOptions::new().read(true).write(true).create_new(true).mode(permissions | 0o400).open(path)
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(permissions | 0o400).open(path)?;
+    copy(source, &file).inspect_err(|_| {
+        // It may be left: the error that is reported is the first one.
+        let _ = remove(path);
+    })?;
+    Ok(file)
+}
+
+#[cfg(target_vendor = "apple")]
+use apple::copy;
+
+/// Shares or copies the extents in the kernel where the file system can.
+#[cfg(not(target_vendor = "apple"))]
+fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
+    io::copy(&mut source, &mut target).map(|_| ())
 }
 
 /// Writes all bytes at this place of a file.

@@ -9,13 +9,29 @@ use core::ptr::null_mut;
 /// Only the pages that are used cost memory.
 const ALTERNATE: usize = 256 * 1024;
 
+#[cfg(not(target_os = "freebsd"))]
+const NO_RESERVE: libc::c_int = libc::MAP_NORESERVE;
+/// Memory is never set aside there.
+#[cfg(target_os = "freebsd")]
+const NO_RESERVE: libc::c_int = 0;
+
 /// The bounds of the calling thread's stack, low and high; `None` if the system does not tell.
+#[cfg(not(target_vendor = "apple"))]
 pub(super) fn bounds() -> Option<(usize, usize)> {
     let mut attributes = MaybeUninit::uninit();
     // SAFETY: only asks.
     let this = unsafe { libc::pthread_self() };
+    #[cfg(target_os = "freebsd")]
+    // SAFETY: room for attributes, which must be initialised there.
+    if unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    #[cfg(target_os = "freebsd")]
+    use libc::pthread_attr_get_np as ask;
+    #[cfg(not(target_os = "freebsd"))]
+    use libc::pthread_getattr_np as ask;
     // SAFETY: room for the answer, about a thread that lives.
-    if unsafe { libc::pthread_getattr_np(this, attributes.as_mut_ptr()) } != 0 {
+    if unsafe { ask(this, attributes.as_mut_ptr()) } != 0 {
         return None;
     }
     let mut start = null_mut();
@@ -25,6 +41,18 @@ pub(super) fn bounds() -> Option<(usize, usize)> {
     // SAFETY: as above; this frees what they hold.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     found.then(|| (start.addr(), start.addr().saturating_add(size)))
+}
+
+/// The bounds of the calling thread's stack, low and high; `None` if the system does not tell.
+#[cfg(target_vendor = "apple")]
+pub(super) fn bounds() -> Option<(usize, usize)> {
+    // SAFETY: only asks.
+    let this = unsafe { libc::pthread_self() };
+    // SAFETY: a thread that lives; the answer is the end, where the stack begins.
+    let high = unsafe { libc::pthread_get_stackaddr_np(this) }.addr();
+    // SAFETY: as above.
+    let size = unsafe { libc::pthread_get_stacksize_np(this) };
+    Some((high.checked_sub(size)?, high))
 }
 
 /// An alternate signal stack with a guard page below it, freed with its thread.
@@ -61,7 +89,7 @@ impl AlternateStack {
         let page = page_size();
         let length = ALTERNATE + page;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | NO_RESERVE;
         // SAFETY: a new mapping wherever the system likes.
         let mapping = unsafe { libc::mmap(null_mut(), length, protection, flags, -1, 0) };
         if mapping == libc::MAP_FAILED {

@@ -27,7 +27,7 @@ impl Library {
     ///
     /// The libraries that it needs are looked for beside the image, beside the `original` that it is a copy of, and
     /// then where programs look.
-    pub(crate) fn open(path: &Path, original: &Path) -> Result<Library, Error> {
+    pub(crate) fn open(path: &Path, original: &Path, _entry: &CStr) -> Result<Library, Error> {
         let _beside = (path.parent() != original.parent()).then(|| original.parent().map(SearchPath::with));
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it needs
         // are run by the loader as in any program.

@@ -88,9 +88,16 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus { id, kind, permissions: 0 })
 }
 
-/// Creates a file that is not there yet, to be written and read.
-pub(crate) fn open_new(path: &Path, _permissions: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+/// Creates a file that is not there yet, as a copy of the open file `source`, which is at its beginning.
+pub(crate) fn copy_new(mut source: &File, path: &Path, _permissions: u32) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    if let Err(error) = io::copy(&mut source, &mut file) {
+        // A file that is open cannot be removed. It may be left: the error that is reported is the first one.
+        drop(file);
+        let _ = remove(path);
+        return Err(error);
+    }
+    Ok(file)
 }
 
 /// Writes all bytes at this place of a file.
