@@ -19,12 +19,24 @@ mod header {
 
     /// The enums. A field or argument of such a type may hold other numbers, so in Rust it is an integer
     /// `<name>_value`; in C it has the enum's own type, as in the original.
-    const ENUMS: [&str; 6] = ["cr_mode", "cr_op", "cr_failure", "cr_log_level", "cr_event_type", "cr_answer"];
+    const ENUMS: [&str; 7] =
+        ["cr_mode", "cr_op", "cr_failure", "cr_log_level", "cr_event_type", "cr_answer", "cr_entry_kind"];
     /// What guests need. Everything else is for hosts.
-    const GUEST_TYPES: [&str; 5] = ["cr_mode", "cr_op", "cr_failure", "cr_plugin", "cr_plugin_main_func"];
+    const GUEST_TYPES: [&str; 6] =
+        ["cr_mode", "cr_op", "cr_failure", "cr_plugin", "cr_plugin_main_func", "cr_migration"];
     /// What hosts need besides.
-    const HOST_TYPES: [&str; 7] =
-        ["cr_log_level", "cr_option_flag", "cr_event_type", "cr_answer", "cr_event", "cr_options", "cr_guest_func"];
+    const HOST_TYPES: [&str; 10] = [
+        "cr_log_level",
+        "cr_option_flag",
+        "cr_event_type",
+        "cr_answer",
+        "cr_entry_kind",
+        "cr_state_entry",
+        "cr_state_report",
+        "cr_event",
+        "cr_options",
+        "cr_guest_func",
+    ];
     /// The original's internals, which C++ sees in a form of its own.
     const INTERNAL: [&str; 1] = ["cr_internal"];
     /// The functions that the original has: in C++ they take references.
@@ -61,7 +73,8 @@ mod header {
         let functions = generate(&capi, &[], &[])?
             .replace("cr_plugin *", "struct cr_plugin *")
             .replace("cr_options *", "struct cr_options *")
-            .replace("cr_symbol *", "struct cr_symbol *");
+            .replace("cr_symbol *", "struct cr_symbol *")
+            .replace("cr_state_report *", "struct cr_state_report *");
 
         // In C++: new functions as they are, the original's as references; in C: all of them.
         let (mut both, mut c, mut cpp) = (Vec::new(), Vec::new(), Vec::new());

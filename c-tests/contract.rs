@@ -147,13 +147,18 @@ scenarios! {
     s2_state_is_saved_after_unload_was_called
     s2_unsafe_mode_accepts_state_that_moved
     s2_unsafe_mode_accepts_state_that_grew
-    s2_unsafe_mode_refuses_state_that_does_not_fit
+    s2_unsafe_mode_accepts_a_variable_of_another_size
+    s2_unsafe_mode_accepts_state_without_a_variable
+    s2_unsafe_mode_refuses_a_section_that_does_not_fit_if_stripped
     s2_safest_mode_accepts_the_same_layout
     s2_safest_mode_refuses_state_that_moved
     s2_safest_mode_refuses_state_of_another_size
+    s2_safest_mode_refuses_state_without_a_variable
     r15_user_failure_of_version_1_in_safest_mode_reloads_it
     r15_user_failure_in_load_of_version_1_in_safest_mode_reloads_it
     s2_safe_mode_accepts_state_that_moved
+    s2_safe_mode_accepts_another_variable
+    s2_safe_mode_refuses_a_section_of_another_size_if_stripped
     s2_safe_mode_refuses_state_of_another_size
     r15_user_failure_of_version_1_in_safe_mode_reloads_it
     r15_user_failure_in_load_of_version_1_in_safe_mode_reloads_it

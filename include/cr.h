@@ -61,6 +61,8 @@
 #ifndef __CR_H__
 #define __CR_H__
 
+#include <stddef.h>
+
 #define CR_VERSION_MAJOR 0
 #define CR_VERSION_MINOR 1
 #define CR_VERSION_PATCH 0
@@ -123,20 +125,44 @@
 #error "cr.h does not know this compiler"
 #endif
 
+/*
+ * CR_STATE_RENAMED(name, "old name"): the static or global variable `name` of this file was called otherwise in the
+ * version before; it takes over the value. At file scope, with a semicolon. Names are those that people write:
+ * `player` in C, "game::player" in C++ (where `name` may be qualified, too).
+ */
+#if defined(_MSC_VER)
+#pragma section("cr_names", read)
+#define CR_RENAMES_ __declspec(allocate("cr_names"))
+#elif defined(CR_OSX)
+#define CR_RENAMES_ __attribute__((__used__, __section__("__DATA,cr_names")))
+#elif defined(__has_attribute)
+#if __has_attribute(__retain__)
+#define CR_RENAMES_ __attribute__((__used__, __retain__, __section__("cr_names")))
+#endif
+#endif
+#if !defined(CR_RENAMES_)
+#define CR_RENAMES_ __attribute__((__used__, __section__("cr_names")))
+#endif
+#define CR_JOIN_AGAIN_(a, b) a##b
+#define CR_JOIN_(a, b) CR_JOIN_AGAIN_(a, b)
+#define CR_STATE_RENAMED(name, old_name)                                                                               \
+    CR_RENAMES_ static const char CR_JOIN_(cr_renamed_, __LINE__)[] = #name "\0" old_name
+
 /* ---- Types ---- */
 
 /**
- * How strictly the carried state of the old and the new version must agree.
+ * How strictly the carried state of the old and the new version must agree: each variable that is carried or, if one
+ * of the images is stripped, each section.
  *
  * When the rule is broken the reload is refused with `CR_STATE_INVALIDATED`, and the next update is back on the
  * old version with the state of its last unload.
  */
 enum cr_mode {
-    /** Every state section has the same address in the image and the same size. */
+    /** It has the same address in the image and the same size, and is still there. Pointers in it are left alone. */
     CR_SAFEST = 0,
-    /** Every state section has the same size. */
+    /** It has the same size. */
     CR_SAFE = 1,
-    /** The old state fits into the new section. The default. */
+    /** Anything goes; a section must fit into the new one. The default. */
     CR_UNSAFE = 2,
     /** No state is carried: every version starts with its initial values. */
     CR_DISABLE = 3
@@ -221,6 +247,30 @@ struct cr_plugin {
  */
 typedef int (*cr_plugin_main_func)(struct cr_plugin *ctx, enum cr_op operation);
 
+/**
+ * What the guest's own `cr_migrate` gets, if it exports one:
+ * `void cr_migrate(struct cr_plugin *ctx, const struct cr_migration *migration)`.
+ *
+ * It is called after the state has been moved from another version and before `CR_LOAD`, under the guard: a crash in
+ * it is one in `CR_LOAD`. It is valid during the call. Names are those that people write (`game::player`), without
+ * what makes a symbol local, or the symbols themselves. They are found only where both images have symbols.
+ */
+struct cr_migration {
+    /** `sizeof(struct cr_migration)` in the library; a later one may add fields. */
+    size_t size;
+    /** The version that the state came from. */
+    unsigned int old_version;
+    /** The version that runs now. */
+    unsigned int new_version;
+    /**
+     * The bytes that a variable had in the old version, to be read only; also of one that was dropped. NULL, and
+     * `*size` is 0, if there is none of this name, or several. `size` may be NULL.
+     */
+    const void *(*old_variable)(const struct cr_migration *migration, const char *name, size_t *size);
+    /** Where a variable is in the version that runs now, to be written. NULL as above. */
+    void *(*new_variable)(const struct cr_migration *migration, const char *name, size_t *size);
+};
+
 #endif /* __CR_H__ */
 
 /*
@@ -268,7 +318,9 @@ enum cr_option_flag {
      * After a crash in `CR_UNLOAD` the next update loads the new version, with the state of the last good unload,
      * instead of going back to the version before.
      */
-    CR_RECOVER_FORWARD = 2
+    CR_RECOVER_FORWARD = 2,
+    /** Only what is tagged with `CR_STATE` is carried; `.bss` is left alone. */
+    CR_STATE_ONLY = 4
 };
 
 /** What has happened, or is about to; see `cr_options.on_event`. */
@@ -322,6 +374,68 @@ enum cr_answer {
     CR_STOP = 4
 };
 
+/** What became of a variable at a reload; see `cr_state_entry`. */
+enum cr_entry_kind {
+    /** It has its old value, byte for byte. */
+    CR_ENTRY_CARRIED = 0,
+    /** Its type or size has changed, and its old value was brought into the new form as far as possible. */
+    CR_ENTRY_CONVERTED = 1,
+    /**
+     * It has the initial value of the new version: it is new, thread-local, an object whose destructor has run, or
+     * nothing that can be told to be its old value was there.
+     */
+    CR_ENTRY_INITIALISED = 2,
+    /** The new version does not have it any more. */
+    CR_ENTRY_DROPPED = 3,
+    /**
+     * It was carried, and pointers in it that pointed into the old image were made to point to the same things in
+     * the new one. The entry is in addition to that of the variable itself.
+     */
+    CR_ENTRY_REDIRECTED = 4,
+    /**
+     * It was carried, and pointers in it point to something in the old image that the new one does not have. They
+     * are left as they were, and must not be used. In addition, too.
+     */
+    CR_ENTRY_DANGLING = 5,
+    /** It is why the reload was refused under the `cr_mode` in force. */
+    CR_ENTRY_REFUSED = 6
+};
+
+/** What became of one variable. It belongs to the report that it is in. */
+struct cr_state_entry {
+    /** What became of it. */
+    enum cr_entry_kind kind;
+    /** The variable as people write it: `game::player`. Never NULL. */
+    const char *name;
+    /** The name in the image: `_ZN4game6playerE`. Never NULL. */
+    const char *symbol;
+    /** Why, in words; "" if there is nothing to say. Never NULL. */
+    const char *reason;
+    /** Its size in bytes in the old version; 0 if it did not have it. */
+    size_t old_size;
+    /** And in the new one. */
+    size_t new_size;
+};
+
+/** What became of the state when it was last moved from one version into another; see `cr_plugin_state_report`. */
+struct cr_state_report {
+    /** `sizeof(struct cr_state_report)` in this library; a later one may add fields. */
+    size_t size;
+    /** The version that the state came from. */
+    unsigned int old_version;
+    /** The version that it went into. */
+    unsigned int new_version;
+    /**
+     * Variables were matched by name. False: one of the images is stripped, and whole sections were moved, which are
+     * then the entries.
+     */
+    bool by_variable;
+    /** How many entries there are. */
+    size_t count;
+    /** The entries, in the order of the variables in memory; NULL if there are none. */
+    const struct cr_state_entry *entries;
+};
+
 /** One event. It belongs to the library and is valid during the call. */
 struct cr_event {
     /** `sizeof(struct cr_event)` in this library; a later one may add fields. */
@@ -334,6 +448,8 @@ struct cr_event {
     enum cr_failure failure;
     /** The event in words; never NULL. */
     const char *text;
+    /** `CR_EVENT_STATE_CARRIED`: what `cr_plugin_state_report` returns, and as long valid. Otherwise NULL. */
+    const struct cr_state_report *state;
 };
 
 /**
@@ -461,6 +577,17 @@ CR_API void cr_set_temporary_path(struct cr_plugin *ctx, const char *path);
  * Requires: as for `cr_plugin_update`.
  */
 CR_API void cr_plugin_request_reload(struct cr_plugin *ctx);
+
+/**
+ * What became of the state when it was last moved into another version: carried, converted, initialised, dropped, or
+ * why it was refused, variable by variable.
+ *
+ * Returns NULL if no state was moved at the last reload or rollback, or the plugin is not open. The report belongs to
+ * the library and is valid until the next reload, rollback or close.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API const struct cr_state_report *cr_plugin_state_report(const struct cr_plugin *ctx);
 
 /**
  * The address of an exported symbol in the version that is loaded now; NULL if there is none, or no such symbol.

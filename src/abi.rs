@@ -9,18 +9,19 @@
 
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
-/// How strictly the carried state of the old and the new version must agree.
+/// How strictly the carried state of the old and the new version must agree: each variable that is carried or, if one
+/// of the images is stripped, each section.
 ///
 /// When the rule is broken the reload is refused with `CR_STATE_INVALIDATED`, and the next update is back on the
 /// old version with the state of its last unload.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum cr_mode {
-    /// Every state section has the same address in the image and the same size.
+    /// It has the same address in the image and the same size, and is still there. Pointers in it are left alone.
     CR_SAFEST = 0,
-    /// Every state section has the same size.
+    /// It has the same size.
     CR_SAFE = 1,
-    /// The old state fits into the new section. The default.
+    /// Anything goes; a section must fit into the new one. The default.
     CR_UNSAFE = 2,
     /// No state is carried: every version starts with its initial values.
     CR_DISABLE = 3,
@@ -96,6 +97,8 @@ pub enum cr_option_flag {
     /// After a crash in `CR_UNLOAD` the next update loads the new version, with the state of the last good unload,
     /// instead of going back to the version before.
     CR_RECOVER_FORWARD = 2,
+    /// Only what is tagged with `CR_STATE` is carried; `.bss` is left alone.
+    CR_STATE_ONLY = 4,
 }
 
 /// What has happened, or is about to; see `cr_options.on_event`.
@@ -143,6 +146,107 @@ pub enum cr_answer {
     CR_RETRY = 3,
     /// After a crash: load nothing until the file changes. Every update returns -2 until then.
     CR_STOP = 4,
+}
+
+/// What became of a variable at a reload; see `cr_state_entry`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_entry_kind {
+    /// It has its old value, byte for byte.
+    CR_ENTRY_CARRIED = 0,
+    /// Its type or size has changed, and its old value was brought into the new form as far as possible.
+    CR_ENTRY_CONVERTED = 1,
+    /// It has the initial value of the new version: it is new, thread-local, an object whose destructor has run, or
+    /// nothing that can be told to be its old value was there.
+    CR_ENTRY_INITIALISED = 2,
+    /// The new version does not have it any more.
+    CR_ENTRY_DROPPED = 3,
+    /// It was carried, and pointers in it that pointed into the old image were made to point to the same things in
+    /// the new one. The entry is in addition to that of the variable itself.
+    CR_ENTRY_REDIRECTED = 4,
+    /// It was carried, and pointers in it point to something in the old image that the new one does not have. They
+    /// are left as they were, and must not be used. In addition, too.
+    CR_ENTRY_DANGLING = 5,
+    /// It is why the reload was refused under the `cr_mode` in force.
+    CR_ENTRY_REFUSED = 6,
+}
+
+impl cr_entry_kind {
+    pub(crate) const ALL: [cr_entry_kind; 7] = [
+        cr_entry_kind::CR_ENTRY_CARRIED,
+        cr_entry_kind::CR_ENTRY_CONVERTED,
+        cr_entry_kind::CR_ENTRY_INITIALISED,
+        cr_entry_kind::CR_ENTRY_DROPPED,
+        cr_entry_kind::CR_ENTRY_REDIRECTED,
+        cr_entry_kind::CR_ENTRY_DANGLING,
+        cr_entry_kind::CR_ENTRY_REFUSED,
+    ];
+}
+
+/// A value of `enum cr_entry_kind` as it is handed to C code.
+pub type cr_entry_kind_value = c_uint;
+
+/// What became of one variable. It belongs to the report that it is in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_state_entry {
+    /// What became of it.
+    pub kind: cr_entry_kind_value,
+    /// The variable as people write it: `game::player`. Never NULL.
+    pub name: *const c_char,
+    /// The name in the image: `_ZN4game6playerE`. Never NULL.
+    pub symbol: *const c_char,
+    /// Why, in words; "" if there is nothing to say. Never NULL.
+    pub reason: *const c_char,
+    /// Its size in bytes in the old version; 0 if it did not have it.
+    pub old_size: usize,
+    /// And in the new one.
+    pub new_size: usize,
+}
+
+/// What became of the state when it was last moved from one version into another; see `cr_plugin_state_report`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_state_report {
+    /// `sizeof(struct cr_state_report)` in this library; a later one may add fields.
+    pub size: usize,
+    /// The version that the state came from.
+    pub old_version: c_uint,
+    /// The version that it went into.
+    pub new_version: c_uint,
+    /// Variables were matched by name. False: one of the images is stripped, and whole sections were moved, which are
+    /// then the entries.
+    pub by_variable: bool,
+    /// How many entries there are.
+    pub count: usize,
+    /// The entries, in the order of the variables in memory; NULL if there are none.
+    pub entries: *const cr_state_entry,
+}
+
+/// What the guest's own `cr_migrate` gets, if it exports one:
+/// `void cr_migrate(struct cr_plugin *ctx, const struct cr_migration *migration)`.
+///
+/// It is called after the state has been moved from another version and before `CR_LOAD`, under the guard: a crash in
+/// it is one in `CR_LOAD`. It is valid during the call. Names are those that people write (`game::player`), without
+/// what makes a symbol local, or the symbols themselves. They are found only where both images have symbols.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_migration {
+    /// `sizeof(struct cr_migration)` in the library; a later one may add fields.
+    pub size: usize,
+    /// The version that the state came from.
+    pub old_version: c_uint,
+    /// The version that runs now.
+    pub new_version: c_uint,
+    /// The bytes that a variable had in the old version, to be read only; also of one that was dropped. NULL, and
+    /// `*size` is 0, if there is none of this name, or several. `size` may be NULL.
+    pub old_variable: Option<
+        unsafe extern "C" fn(migration: *const cr_migration, name: *const c_char, size: *mut usize) -> *const c_void,
+    >,
+    /// Where a variable is in the version that runs now, to be written. NULL as above.
+    pub new_variable: Option<
+        unsafe extern "C" fn(migration: *const cr_migration, name: *const c_char, size: *mut usize) -> *mut c_void,
+    >,
 }
 
 /// A value of `enum cr_mode` as C code passes it: any number.
@@ -201,6 +305,8 @@ pub struct cr_event {
     pub failure: cr_failure_value,
     /// The event in words; never NULL.
     pub text: *const c_char,
+    /// `CR_EVENT_STATE_CARRIED`: what `cr_plugin_state_report` returns, and as long valid. Otherwise NULL.
+    pub state: *const cr_state_report,
 }
 
 /// Called with each event of a plugin, on the thread that uses it.

@@ -3,7 +3,7 @@
 //! All are `extern "C-unwind"`: a C++ exception that a guest lets out passes through to the host. With the
 //! feature `capi` they are exported under their C names.
 
-use crate::abi::{cr_failure, cr_guest_func, cr_op, cr_options, cr_plugin};
+use crate::abi::{cr_failure, cr_guest_func, cr_op, cr_options, cr_plugin, cr_state_report};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Disarmed;
@@ -234,6 +234,20 @@ pub unsafe extern "C-unwind" fn cr_plugin_request_reload(ctx: *mut cr_plugin) {
     if let Some(plugin) = unsafe { plugin(ctx) } {
         plugin.request_reload();
     }
+}
+
+/// What became of the state when it was last moved into another version: carried, converted, initialised, dropped, or
+/// why it was refused, variable by variable.
+///
+/// Returns NULL if no state was moved at the last reload or rollback, or the plugin is not open. The report belongs to
+/// the library and is valid until the next reload, rollback or close.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_state_report(ctx: *const cr_plugin) -> *const cr_state_report {
+    // SAFETY: the caller's promise.
+    unsafe { plugin(ctx) }.map_or(core::ptr::null(), Plugin::state_report)
 }
 
 /// The address of an exported symbol in the version that is loaded now; NULL if there is none, or no such symbol.

@@ -75,11 +75,13 @@ pub enum Error {
     #[error("{0}")]
     Load(String),
     /// The carried state does not fit.
-    #[error("state does not fit under {mode}: {reason}")]
+    #[error("state does not fit under {mode}: {name} {reason}")]
     State {
         /// The mode in force.
         mode: &'static str,
-        /// Which section, and how it differs.
+        /// Which variable, or section.
+        name: String,
+        /// How it differs.
         reason: String,
     },
     /// No memory for the carried state.

@@ -1,6 +1,6 @@
 //! Events: what the host is told, and what it answers.
 
-use crate::abi::{cr_answer, cr_event, cr_event_type, cr_plugin};
+use crate::abi::{cr_answer, cr_event, cr_event_type, cr_plugin, cr_state_report};
 use core::ffi::c_void;
 use std::ffi::CString;
 
@@ -18,6 +18,8 @@ pub(crate) struct Event {
     pub(crate) version: u32,
     pub(crate) failure: u32,
     pub(crate) text: String,
+    /// What became of the state, if that is what it is about.
+    pub(crate) state: *const cr_state_report,
 }
 
 impl Listener {
@@ -30,6 +32,7 @@ impl Listener {
             version: event.version,
             failure: event.failure,
             text: text.as_ptr(),
+            state: event.state,
         };
         // SAFETY: the host promised a function that is valid while the plugin is open.
         let answer = unsafe { (self.function)(ctx, &raw const raw, self.data) };

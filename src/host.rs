@@ -1,6 +1,6 @@
 //! For hosts in Rust: a plugin that closes itself.
 
-use crate::abi::{cr_log_level, cr_mode, cr_options, cr_plugin};
+use crate::abi::{cr_log_level, cr_mode, cr_options, cr_plugin, cr_state_report};
 use crate::capi;
 use crate::error::Error;
 use core::ffi::{CStr, c_char, c_void};
@@ -10,6 +10,9 @@ use std::path::Path;
 
 /// How strictly the carried state must agree; see [`cr_mode`].
 pub use crate::abi::cr_mode as Mode;
+
+/// What became of a variable at a reload; see [`cr_entry_kind`].
+pub use crate::abi::cr_entry_kind as StateKind;
 
 /// A log function: what the message is about, and the message.
 pub type Log = fn(cr_log_level, &str);
@@ -25,11 +28,19 @@ pub struct Options {
     pub temporary_path: Option<CString>,
     /// Called with each message, on the thread that uses the plugin.
     pub log: Option<Log>,
+    /// Any of [`cr_option_flag`](crate::abi::cr_option_flag), or 0.
+    pub flags: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { mode: cr_mode::CR_UNSAFE, main_func: c"cr_main".to_owned(), temporary_path: None, log: None }
+        Options {
+            mode: cr_mode::CR_UNSAFE,
+            main_func: c"cr_main".to_owned(),
+            temporary_path: None,
+            log: None,
+            flags: 0,
+        }
     }
 }
 
@@ -100,7 +111,7 @@ impl Plugin {
             malloc_func: None,
             realloc_func: None,
             free_func: None,
-            flags: 0,
+            flags: options.flags,
             keep_generations: 0,
             build_lock: core::ptr::null(),
             on_event: None,
@@ -147,6 +158,14 @@ impl Plugin {
         self.context.failure
     }
 
+    /// What became of the state at the last reload or rollback; `None` if none was moved.
+    pub fn state_report(&self) -> Option<StateReport<'_>> {
+        // SAFETY: an open plugin, used by this thread alone; whatever changes the report needs it exclusively.
+        let report = unsafe { capi::cr_plugin_state_report(&raw const *self.context) };
+        // SAFETY: NULL, or valid until the next reload, rollback or close.
+        unsafe { report.as_ref() }.map(StateReport)
+    }
+
     /// The struct that the guest gets, for the C interface and its other fields.
     pub fn as_raw(&mut self) -> *mut cr_plugin {
         &raw mut *self.context
@@ -156,6 +175,72 @@ impl Plugin {
     pub fn set_userdata(&mut self, userdata: *mut c_void) {
         self.context.userdata = userdata;
     }
+}
+
+/// What became of the state when it was last moved from one version into another.
+#[derive(Clone, Copy)]
+pub struct StateReport<'p>(&'p cr_state_report);
+
+/// What became of one variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateEntry<'p> {
+    /// What became of it.
+    pub kind: StateKind,
+    /// The variable as people write it.
+    pub name: &'p str,
+    /// The name in the image.
+    pub symbol: &'p str,
+    /// Why, in words; empty if there is nothing to say.
+    pub reason: &'p str,
+    /// Its size in bytes in the old version; 0 if it did not have it.
+    pub old_size: usize,
+    /// And in the new one.
+    pub new_size: usize,
+}
+
+impl<'p> StateReport<'p> {
+    /// The version that the state came from, and the one that it went into.
+    pub fn versions(&self) -> (u32, u32) {
+        (self.0.old_version, self.0.new_version)
+    }
+
+    /// Were variables matched by name? If not, the entries are whole sections.
+    pub fn by_variable(&self) -> bool {
+        self.0.by_variable
+    }
+
+    /// The entries, in the order of the variables in memory.
+    pub fn entries(&self) -> impl Iterator<Item = StateEntry<'p>> + use<'p> {
+        let entries = if self.0.count == 0 {
+            &[]
+        } else {
+            // SAFETY: the library made so many, and they are valid as long as the report.
+            unsafe { core::slice::from_raw_parts(self.0.entries, self.0.count) }
+        };
+        entries.iter().map(|entry| StateEntry {
+            kind: StateKind::ALL
+                .into_iter()
+                .find(|kind| *kind as u32 == entry.kind)
+                .unwrap_or(StateKind::CR_ENTRY_CARRIED),
+            name: report_text(entry.name),
+            symbol: report_text(entry.symbol),
+            reason: report_text(entry.reason),
+            old_size: entry.old_size,
+            new_size: entry.new_size,
+        })
+    }
+}
+
+impl fmt::Debug for StateReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries()).finish()
+    }
+}
+
+/// A text of a report, which the library made of Rust strings.
+fn report_text<'p>(text: *const c_char) -> &'p str {
+    // SAFETY: never NULL in an entry, and valid as long as the report, whose lifetime the caller gives.
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or_default()
 }
 
 impl Drop for Plugin {

@@ -1,10 +1,10 @@
 //! One version in memory: loaded, constructed, called, destructed, unloaded.
 
-use crate::abi::{cr_op, cr_plugin};
+use crate::abi::{cr_migration, cr_op, cr_plugin};
 use crate::error::Error;
 use crate::guard::{self, Fault, Function};
 use crate::image::{Array, Image};
-use crate::sys::{Library, lifecycle_arguments, write_protected};
+use crate::sys::{Destructors, Library, lifecycle_arguments, write_protected};
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::ptr::null_mut;
@@ -40,6 +40,22 @@ impl Entry {
         let result = unsafe { run(self.guarded, self.function, ctx.cast(), operation as usize, null_mut()) };
         // The entry point returns an int: the lower half of the word.
         result.map(|value| value as c_int)
+    }
+
+    /// Calls `cr_migrate` of the guest.
+    ///
+    /// # Safety
+    /// It is that function, of the version that is loaded, and `migration` is valid during the call.
+    pub(crate) unsafe fn call_migrate(
+        self,
+        function: *mut c_void,
+        ctx: *mut cr_plugin,
+        migration: *const cr_migration,
+    ) -> Result<(), Fault> {
+        // SAFETY: as for the entry point: it takes two pointers, and what it returns is ignored.
+        let function = unsafe { transmute::<*mut c_void, Function>(function) };
+        // SAFETY: the caller's promise.
+        unsafe { run(self.guarded, function, ctx.cast(), migration.addr(), null_mut()) }.map(|_| ())
     }
 
     /// Calls any other function of the guest.
@@ -85,6 +101,7 @@ pub(crate) struct Loaded {
     entry: Entry,
     /// Its constructors have been called, some of them at least.
     constructed: bool,
+    destructors: Option<Destructors>,
 }
 
 impl Loaded {
@@ -111,6 +128,7 @@ impl Loaded {
             path: path.to_owned(),
             entry: Entry { function, guarded },
             constructed: false,
+            destructors: None,
         })
     }
 
@@ -126,8 +144,15 @@ impl Loaded {
         self.entry
     }
 
-    pub(crate) fn image(&self) -> &Image {
+    pub(crate) fn image(&self) -> &Rc<Image> {
         &self.image
+    }
+
+    /// The objects in it that have a destructor to run, as addresses in the file. None: there may be others.
+    pub(crate) fn destructible(&self) -> Option<Vec<u64>> {
+        let (objects, unknown) = self.destructors.as_ref()?.objects();
+        let base = self.base();
+        (!unknown).then(|| objects.into_iter().map(|object| object.wrapping_sub(base) as u64).collect())
     }
 
     /// What is added to the addresses in the file.
@@ -150,6 +175,7 @@ impl Loaded {
             return Ok(());
         }
         self.constructed = true;
+        self.watch_destructors();
         if let Some(init) = lifecycle.init {
             self.call(self.base().wrapping_add(init as usize))?;
         }
@@ -159,6 +185,16 @@ impl Loaded {
             }
         }
         Ok(())
+    }
+
+    fn watch_destructors(&mut self) {
+        let Some(registrars) = &self.image.registrars else { return };
+        let base = self.base();
+        let place = |address: &u64| base.wrapping_add(*address as usize);
+        let extent = place(&self.image.extent.start)..place(&self.image.extent.end);
+        // SAFETY: the image is mapped there and none of its code has run; the words are in its segments and aligned
+        // (checked when it was parsed), and the loader has filled them.
+        self.destructors = Some(unsafe { Destructors::watch(extent, registrars.iter().map(place)) });
     }
 
     /// The address of an exported symbol.

@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) guarded: bool,
     /// After a crash in `CR_UNLOAD`: on to the new version?
     pub(crate) recover_forward: bool,
+    /// Is only tagged state carried?
+    pub(crate) state_only: bool,
     pub(crate) keep_generations: usize,
     pub(crate) build_lock: BuildLock,
     pub(crate) listener: Option<Listener>,
@@ -60,6 +62,7 @@ impl Default for Options {
             allocator: Allocator::default(),
             guarded: true,
             recover_forward: false,
+            state_only: false,
             keep_generations: 0,
             build_lock: BuildLock::Default,
             listener: None,
@@ -121,6 +124,7 @@ impl Options {
         }
         result.guarded = raw.flags & cr_option_flag::CR_NO_GUARD as u32 == 0;
         result.recover_forward = raw.flags & cr_option_flag::CR_RECOVER_FORWARD as u32 != 0;
+        result.state_only = raw.flags & cr_option_flag::CR_STATE_ONLY as u32 != 0;
         result.keep_generations = raw.keep_generations as usize;
         // SAFETY: as above.
         result.build_lock = match unsafe { text(raw.build_lock) } {

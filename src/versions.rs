@@ -157,6 +157,11 @@ impl Versions {
         }
     }
 
+    /// The file of this version, if it is still there.
+    pub(crate) fn file(&self, number: u32) -> Option<&Path> {
+        self.copies.iter().find(|copy| copy.number == number && copy.is_intact()).map(Version::path)
+    }
+
     /// The number, file and image of this version, or of the last one before it that is left, to load it again.
     ///
     /// A version whose image is still mapped gets a file of its own: loading the old one again would give the used

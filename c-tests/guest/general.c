@@ -7,7 +7,12 @@
 #define ENTRY cr_main
 #endif
 
-static int CR_STATE state_counter = 100;
+#ifdef WIDE
+#define COUNTER long long
+#else
+#define COUNTER int
+#endif
+static COUNTER CR_STATE state_counter = 100;
 static int bss_counter;
 static int data_counter = 100;
 
@@ -55,7 +60,7 @@ CR_EXPORT int ENTRY(struct cr_plugin *ctx, enum cr_op operation) {
         if (!self_pointer) {
             self_pointer = &bss_counter;
         }
-        s->state_counter = ++state_counter;
+        s->state_counter = (int)++state_counter;
         s->bss_counter = ++bss_counter;
         s->data_counter = ++data_counter;
         s->self_pointer = self_pointer == &bss_counter;

@@ -12,10 +12,29 @@ SCENARIO(s2_safe_mode_accepts_state_that_moved) {
     p.close();
 }
 
+SCENARIO(s2_safe_mode_accepts_another_variable) {
+    Plugin p("general_a");
+    p.run(3);
+    p.run_next("larger_b");
+    CHECK_EQ(104, p.orders.state_counter);
+    p.run_next("general_c");
+    CHECK_EQ(105, p.orders.state_counter);
+    p.close();
+}
+
+SCENARIO(s2_safe_mode_refuses_a_section_of_another_size_if_stripped) {
+    Plugin p("narrow_stripped_a");
+    p.run(3);
+    p.install("larger_stripped_b");
+    CHECK_EQ(-2, p.update());
+    CHECK_CONTEXT(p, 1, CR_STATE_INVALIDATED, 3, 1);
+    p.close();
+}
+
 SCENARIO(s2_safe_mode_refuses_state_of_another_size) {
     Plugin p("general_a");
     p.run(3);
-    p.install("larger_b");
+    p.install("wider_b");
     CHECK_EQ(-2, p.update());
     CHECK_TRACE("a.unload@1", p);
     CHECK_CONTEXT(p, 1, CR_STATE_INVALIDATED, 3, 1);

@@ -39,7 +39,16 @@ SCENARIO(s2_safest_mode_accepts_the_same_layout) {
 
 SCENARIO(s2_safest_mode_refuses_state_that_moved) { refuses("shifted_b"); }
 
-SCENARIO(s2_safest_mode_refuses_state_of_another_size) { refuses("larger_b"); }
+SCENARIO(s2_safest_mode_refuses_state_of_another_size) { refuses("wider_b"); }
+
+SCENARIO(s2_safest_mode_refuses_state_without_a_variable) {
+    Plugin p("larger_b");
+    p.run(3);
+    p.install("general_a");
+    CHECK_EQ(-2, p.update());
+    CHECK_CONTEXT(p, 1, CR_STATE_INVALIDATED, 3, 1);
+    p.close();
+}
 
 SCENARIO(r15_user_failure_of_version_1_in_safest_mode_reloads_it) {
     Plugin p("general_a");

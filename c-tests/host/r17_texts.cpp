@@ -62,9 +62,9 @@ SCENARIO(r17_text_of_an_initial_failure_keeps_the_cause) {
 }
 
 SCENARIO(r17_text_of_state_that_does_not_fit) {
-    Plugin p("larger_b");
+    Plugin p("larger_stripped_b");
     p.run();
-    p.install("general_a");
+    p.install("narrow_stripped_a");
     CHECK_EQ(-2, p.update());
     CHECK_EQ(CR_STATE_INVALIDATED, p.ctx.failure);
     CHECK_CONTAINS(".state", cr_plugin_error(p.ctx));

@@ -55,11 +55,32 @@ SCENARIO(s2_unsafe_mode_accepts_state_that_grew) {
     p.close();
 }
 
-SCENARIO(s2_unsafe_mode_refuses_state_that_does_not_fit) {
+SCENARIO(s2_unsafe_mode_accepts_a_variable_of_another_size) {
+    Plugin p("general_a");
+    p.run(3);
+    p.run_next("wider_b");
+    CHECK_EQ(104, p.orders.state_counter);
+    p.run_next("general_c");
+    CHECK_EQ(105, p.orders.state_counter);
+    CHECK_CONTEXT(p, 3, CR_NONE, 4, 2);
+    p.close();
+}
+
+SCENARIO(s2_unsafe_mode_accepts_state_without_a_variable) {
     Plugin p("larger_b");
     p.run(3);
+    p.run_next("general_a");
+    CHECK_EQ(104, p.orders.state_counter);
+    CHECK_EQ(4, p.orders.bss_counter);
+    CHECK_CONTEXT(p, 2, CR_NONE, 3, 1);
+    p.close();
+}
+
+SCENARIO(s2_unsafe_mode_refuses_a_section_that_does_not_fit_if_stripped) {
+    Plugin p("larger_stripped_b");
+    p.run(3);
     int state = p.orders.state_counter;
-    p.install("general_a");
+    p.install("narrow_stripped_a");
     CHECK_EQ(-2, p.update());
     CHECK_TRACE("b.unload@1", p);
     CHECK_CONTEXT(p, 1, CR_STATE_INVALIDATED, 3, 1);

@@ -63,7 +63,8 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     let lifecycle = lifecycle(&dynamic.dyns, &segments, table, if elf.is_64 { 8 } else { 4 })?;
     let patches = hide_constructors(&dynamic.dyns, table, target);
     let state = state_sections(&elf, &segments);
-    Ok(Image { state, extent: segments.extent(), lifecycle, patches })
+    let registrars = Some(registrars(&elf, &segments));
+    Ok(Image { state, extent: segments.extent(), lifecycle, registrars, patches })
 }
 
 /// The file header: an ELF shared object for this machine?
@@ -296,6 +297,19 @@ fn lifecycle(entries: &[Dyn], segments: &Segments<'_>, table: &ProgramHeader, wo
         fini_entry: place(dynamic::DT_FINI),
         dll_main: None,
     })
+}
+
+/// The words that the dynamic loader fills with the address of the function which registers destructors.
+fn registrars(elf: &Elf<'_>, segments: &Segments<'_>) -> Vec<u64> {
+    let name = |symbol: &Sym| elf.dynstrtab.get_at(symbol.st_name) == Some("__cxa_atexit");
+    let Some(number) = elf.dynsyms.iter().position(|symbol| name(&symbol)) else { return Vec::new() };
+    let word = if elf.is_64 { 8 } else { 4 };
+    // The relative ones, which name no symbol and may be hundreds of thousands, come first.
+    let relative = elf.dynamic.as_ref().map_or(0, |dynamic| dynamic.info.relacount);
+    let data = elf.dynrelas.iter().skip(relative).chain(elf.dynrels.iter());
+    let slots = data.chain(elf.pltrelocs.iter()).filter(|relocation| relocation.r_sym == number);
+    let slots = slots.map(|relocation| relocation.r_offset);
+    slots.filter(|slot| slot % word == 0 && segments.loaded(*slot, word)).collect()
 }
 
 /// Gives the entries for constructors tags that the dynamic loader skips.

@@ -61,7 +61,8 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     // Constructors and destructors stay the dynamic loader's: to take them out of its sight, the file would have to
     // be changed, which its signature does not allow.
     let extent = segments.first().map_or(0, |first| first.address)..segments.last().map_or(0, Segment::end);
-    Ok(Image { state: state_sections(&segments), extent, lifecycle: Lifecycle::default(), patches: Vec::new() })
+    let state = state_sections(&segments);
+    Ok(Image { state, extent, lifecycle: Lifecycle::default(), registrars: None, patches: Vec::new() })
 }
 
 /// An image whose layout makes sense.

@@ -22,8 +22,7 @@ pub(crate) mod types;
 use crate::error::Error;
 use core::ops::Range;
 pub(crate) use stay::reasons_to_stay;
-#[allow(unused_imports)] // until state moves by variable
-pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
+pub(crate) use symbols::{Kind, Region, Source, Symbol, Variable, regions, symbols};
 
 /// What the plugin needs to know of a shared library.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,6 +33,8 @@ pub(crate) struct Image {
     pub(crate) extent: Range<u64>,
     /// The functions that run when the image is loaded and unloaded.
     pub(crate) lifecycle: Lifecycle,
+    /// The words through which it calls `__cxa_atexit`. None: the format does not say.
+    pub(crate) registrars: Option<Vec<u64>>,
     /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
     pub(crate) patches: Vec<Patch>,
 }

@@ -58,7 +58,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     check_export(&view, entry)?;
     let (lifecycle, patches) = take_entry(&view)?;
     let extent = 0..headers.image_size.into();
-    Ok(Image { state: state_sections(&sections), extent, lifecycle, patches })
+    Ok(Image { state: state_sections(&sections), extent, lifecycle, registrars: None, patches })
 }
 
 fn check_end(what: &'static str, need: u64, len: u64) -> Result<(), Error> {

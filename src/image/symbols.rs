@@ -3,8 +3,6 @@
 //! None of it is needed to load an image. It is read when the state of one version is moved into another, from the
 //! copies of both on disk, and forgotten afterwards.
 
-#![allow(dead_code)] // until state moves by variable
-
 use super::{Format, Target, elf, macho};
 use crate::error::Error;
 use std::borrow::Cow;
@@ -16,6 +14,7 @@ pub(crate) struct Source<'a> {
     /// The content of the copy that was loaded.
     pub(crate) bytes: &'a [u8],
     /// Where the copy is: files that belong to it may lie beside it.
+    #[allow(dead_code)] // formats with a file of their own for symbols need it
     pub(crate) path: &'a Path,
 }
 

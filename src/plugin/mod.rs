@@ -4,6 +4,7 @@
 //! host and guest may write them, and the host may move the struct. What the library knows beyond them is in
 //! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
 
+mod carrying;
 mod report;
 mod request;
 mod resident;
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::event::Listener;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
-use crate::state::Snapshot;
+use crate::state::{Plan, Report, Snapshot};
 use crate::symbol::Symbols;
 use crate::sys::{self, FileId, FileKind, Library, fault};
 use crate::versions::Versions;
@@ -31,6 +32,7 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What `cr_plugin_update` returns after a failure in a step, and after one in a load or unload.
 const STEP_FAILED: c_int = -1;
@@ -52,6 +54,9 @@ pub(crate) struct Plugin {
     watch: RefCell<Watch>,
     versions: RefCell<Versions>,
     snapshot: RefCell<Snapshot>,
+    /// What became of the state at the last reload.
+    report: RefCell<Option<Report>>,
+    state_only: bool,
     /// The version in memory, and its entry point within reach of the shortest path.
     loaded: RefCell<Option<Loaded>>,
     entry: Cell<Option<Entry>>,
@@ -102,6 +107,8 @@ impl Plugin {
             main_func: options.main_func,
             log: options.log,
             snapshot: RefCell::new(Snapshot::new(options.allocator)),
+            report: RefCell::default(),
+            state_only: options.state_only,
             loaded: RefCell::new(None),
             entry: Cell::new(None),
             notice: Cell::new(false),
@@ -277,13 +284,16 @@ impl Plugin {
         self.after_crash.set(cr_answer::CR_GO_ON);
 
         // With nothing to go back to, a state that does not fit is no reason to refuse the file.
-        let fits = self.state_fits(version.image(), context.version() == 0);
+        let snapshot = self.snapshot.borrow();
+        let files = self.files(version.path());
+        let image = Rc::clone(version.image());
+        let plan = self.plan(&snapshot, &files, number, &image, context.version() == 0);
         context.set_last_working_version(context.version());
         context.set_next_version(number.wrapping_add(1));
-        let loaded = fits.and_then(|fits| self.bring_up(context, number, version.path(), version.image(), fits));
-        loaded.map_err(|error| self.report(context, number, &error))?;
+        let plan = plan.and_then(|plan| self.bring_up(context, number, version.path(), &image, plan));
+        let plan = plan.map_err(|error| self.report(context, number, &error))?;
         self.versions.borrow_mut().keep(version, context.last_working_version());
-        self.begin(context, number, !tell)
+        self.begin(context, number, !tell, plan.as_ref())
     }
 
     /// Loads the version `context.version` again, with the state of the last good unload.
@@ -310,17 +320,23 @@ impl Plugin {
         // If this version fails too, the next rollback goes to the one before.
         context.set_last_working_version(number.saturating_sub(1));
         // A state that does not fit an older version is no reason to stay down.
-        let loaded = self.state_fits(&image, true).and_then(|fits| self.bring_up(context, number, &path, &image, fits));
-        if let Err(error) = loaded {
-            context.set_version(context.last_working_version());
-            return Err(self.report(context, number, &error));
+        let snapshot = self.snapshot.borrow();
+        let files = self.files(&path);
+        let plan = self.plan(&snapshot, &files, number, &image, true);
+        match plan.and_then(|plan| self.bring_up(context, number, &path, &image, plan)) {
+            Ok(plan) => self.begin(context, number, true, plan.as_ref()),
+            Err(error) => {
+                context.set_version(context.last_working_version());
+                Err(self.report(context, number, &error))
+            }
         }
-        self.begin(context, number, true)
     }
 
-    /// A version is in memory: `CR_LOAD`. While it runs, `failure` still tells what it recovers from, if it does.
-    fn begin(&self, context: Context, number: u32, recovering: bool) -> Result<(), c_int> {
+    /// A version is in memory, with the state that was moved by `plan`: `cr_migrate` if it has one, and `CR_LOAD`. While
+    /// they run, `failure` still tells what it recovers from, if it does.
+    fn begin(&self, context: Context, number: u32, recovering: bool, plan: Option<&Plan<'_>>) -> Result<(), c_int> {
         context.set_version(number);
+        self.migrate(context, plan).ok_or(LOAD_FAILED)?;
         match self.call(context, cr_op::CR_LOAD) {
             None => return Err(LOAD_FAILED),
             Some(value) if value < 0 => {

@@ -9,6 +9,7 @@ use crate::guard::Fault;
 use crate::sys::fault;
 use core::cell::Cell;
 use core::ffi::c_int;
+use core::ptr::null;
 use std::ffi::CString;
 
 impl Plugin {
@@ -95,7 +96,10 @@ impl Plugin {
         text: impl FnOnce() -> String,
     ) -> cr_answer {
         let Some(listener) = self.listener else { return cr_answer::CR_GO_ON };
-        let event = Event { kind, version, failure: context.failure(), text: text() };
+        let state = self.report.borrow();
+        let state = state.as_ref().filter(|_| kind == cr_event_type::CR_EVENT_STATE_CARRIED);
+        let state = state.map_or(null(), |report| &raw const *report.shown());
+        let event = Event { kind, version, failure: context.failure(), text: text(), state };
         self.inside(|| listener.tell(context.as_ptr(), &event))
     }
 

@@ -2,12 +2,13 @@
 
 use super::Plugin;
 use super::report::fault_error;
-use crate::abi::{cr_event_type, cr_internal, cr_mode};
+use crate::abi::{cr_event_type, cr_internal};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Fault;
 use crate::image::{self, Image, Target};
 use crate::loaded::Loaded;
+use crate::state::Plan;
 use crate::sys;
 use core::ptr::null_mut;
 use memmap2::Mmap;
@@ -17,33 +18,32 @@ use std::path::Path;
 use std::rc::Rc;
 
 impl Plugin {
-    /// Maps an image, runs its constructors and restores the state.
-    pub(super) fn bring_up(
+    /// Maps an image, runs its constructors and moves the state into it.
+    pub(super) fn bring_up<'a>(
         &self,
         context: Context,
         number: u32,
         path: &Path,
         image: &Rc<Image>,
-        restore: bool,
-    ) -> Result<(), Error> {
+        mut plan: Option<Plan<'a>>,
+    ) -> Result<Option<Plan<'a>>, Error> {
         let mut loaded = Loaded::open(number, path, &self.path, image, &self.main_func, self.guarded)?;
         let constructed = self.inside(|| loaded.construct());
         if let Err(fault) = constructed {
             self.close_loaded(context, loaded);
             return Err(fault_error(fault, "a constructor", number));
         }
-        if restore {
-            // SAFETY: the image is loaded there with these sections, and none of its code is running.
-            unsafe { self.snapshot.borrow().restore(loaded.base(), &image.state) };
+        if let Some(plan) = &mut plan {
+            self.carry(plan, &loaded);
         }
         self.show_handle(Some(&loaded));
         self.entry.set(Some(loaded.entry()));
         self.symbols.borrow().follow(|name| loaded.symbol(name));
         self.loaded.replace(Some(loaded));
-        if restore {
+        if plan.is_some() {
             self.event(context, cr_event_type::CR_EVENT_STATE_CARRIED, number, || "state carried".into());
         }
-        Ok(())
+        Ok(plan)
     }
 
     /// Unloads the version in memory, if there is one, and returns the fault of a destructor.
@@ -84,41 +84,6 @@ impl Plugin {
             self.info(|| fault_error(fault, "a destructor", number).to_string());
         }
         closed.fault
-    }
-
-    /// Makes room for the state of the version in memory.
-    pub(super) fn reserve_state(&self) -> Result<(), Error> {
-        match &*self.loaded.borrow() {
-            Some(loaded) if self.mode != cr_mode::CR_DISABLE => {
-                self.snapshot.borrow_mut().reserve(&loaded.image().state)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Saves the state of the version in memory, for which room was made.
-    pub(super) fn save_state(&self) {
-        if let Some(loaded) = &*self.loaded.borrow()
-            && self.mode != cr_mode::CR_DISABLE
-        {
-            // SAFETY: the image is loaded there with these sections, and none of its code is running on this thread.
-            unsafe { self.snapshot.borrow_mut().save(loaded.base(), &loaded.image().state) };
-        }
-    }
-
-    /// Is there a state to restore into this image? One that does not fit is an error, or, if `lenient`, dropped.
-    pub(super) fn state_fits(&self, image: &Image, lenient: bool) -> Result<bool, Error> {
-        if self.mode == cr_mode::CR_DISABLE || self.snapshot.borrow().is_empty() {
-            return Ok(false);
-        }
-        match self.snapshot.borrow().check(&image.state, self.mode) {
-            Ok(()) => Ok(true),
-            Err(error) if lenient => {
-                self.info(|| format!("{error}: initial values are used"));
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     pub(super) fn show_handle(&self, loaded: Option<&Loaded>) {

@@ -57,13 +57,18 @@ impl Block {
         Ok(())
     }
 
-    /// Takes `size` bytes from `from`, at most the capacity.
+    /// Takes `size` bytes from `from` to the place `at`, as far as there is room, and returns them.
     ///
     /// # Safety
     /// `from` is readable for `size` bytes.
-    pub(crate) unsafe fn fill(&mut self, from: *const u8, size: usize) {
+    pub(crate) unsafe fn fill(&mut self, from: *const u8, at: usize, size: usize) -> &[u8] {
+        let at = at.min(self.capacity);
+        let size = size.min(self.capacity - at);
+        let to = self.start.as_ptr().wrapping_add(at);
         // SAFETY: both sides have that many bytes, and the block is the library's alone.
-        unsafe { core::ptr::copy_nonoverlapping(from, self.start.as_ptr(), size.min(self.capacity)) }
+        unsafe { core::ptr::copy_nonoverlapping(from, to, size) };
+        // SAFETY: they have just been initialised.
+        unsafe { core::slice::from_raw_parts(to, size) }
     }
 
     /// Writes `size` bytes to `to`, at most the capacity.
@@ -95,11 +100,10 @@ impl Block {
         }
     }
 
-    /// Are the first `size` bytes, which `fill` has set, all zero?
-    pub(crate) fn is_zero(&self, size: usize) -> bool {
+    /// The first `size` bytes, at most the capacity, which `fill` has set.
+    pub(crate) fn bytes(&self, size: usize) -> &[u8] {
         // SAFETY: at most the capacity, and `fill` initialised it.
-        let bytes = unsafe { core::slice::from_raw_parts(self.start.as_ptr(), size.min(self.capacity)) };
-        bytes.iter().all(|byte| *byte == 0)
+        unsafe { core::slice::from_raw_parts(self.start.as_ptr(), size.min(self.capacity)) }
     }
 }
 

@@ -4,6 +4,7 @@
 mod apple;
 mod bias;
 mod context;
+mod destructors;
 pub(crate) mod fault;
 mod loader;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -12,6 +13,7 @@ mod stack;
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) mod thread;
 
+pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;

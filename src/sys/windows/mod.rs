@@ -1,9 +1,11 @@
 //! Windows.
 
+mod destructors;
 pub(crate) mod fault;
 mod loader;
 mod runtime;
 
+pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;

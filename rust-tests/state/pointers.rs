@@ -1,0 +1,115 @@
+//! Pointers in the state that point into the image.
+
+use crate::fixture::{Entry, PLAIN, Run, c, cpp, each};
+use cr::abi::cr_mode;
+use cr::host::StateKind;
+
+fn said(report: &[Entry], kind: StateKind, name: &str, what: &str) -> bool {
+    report.iter().any(|(found, entry, reason)| *found == kind && entry == name && reason.contains(what))
+}
+
+const FILLER: &str = "
+    static int CR_STATE filler[300] = {1}; static int zeros[300]; static int data[300] = {2};
+    const char *filling(int n); const char *filling(int n) {
+        static const char *const many[] = {\"some text in front\", \"and some more of it\", \"third\"};
+        zeros[n]++; data[n]++; return many[filler[n] % 3]; }";
+
+#[test]
+fn functions_variables_and_literals_are_followed() {
+    let functions = "
+        static int other[7]; static int plain = 3;
+        static int __attribute__((noinline)) one(int x) { return x + 1; }
+        static int __attribute__((noinline)) two(int x) { return x + 2; }";
+    let state = "
+        static int (*CR_STATE function)(int) = 0; static int *CR_STATE variable = 0; static int *CR_STATE inside = 0;
+        static const char *CR_STATE text = 0; static const char *words[3]; static int *CR_STATE of_data = 0;";
+    let set = "function = io[60] ? one : two; variable = &plain; inside = &other[5]; other[5] = 55; text = \"a literal of the guest\";
+               words[0] = \"word\"; words[2] = \"last word\" + 5; of_data = &plain; *of_data = 4;";
+    let check = "KEEP(words); KEEP(function); KEEP(variable); KEEP(inside); KEEP(text); KEEP(of_data); KEEP(other); KEEP(plain);
+                 io[0] = function(10); io[1] = *inside; io[2] = inside == &other[5]; io[3] = of_data == &plain;
+                 io[4] = !__builtin_strcmp(text, \"a literal of the guest\"); io[5] = !__builtin_strcmp(words[0], \"word\");
+                 io[6] = !__builtin_strcmp(words[2], \"word\"); io[7] = variable == &plain; io[8] = words[1] == 0;
+                 io[9] = function == two; io[10] = !__builtin_strcmp(\"last word\", io[60] ? \"x\" : \"last word\"); if (io[60]) function = one;";
+    let old = c(
+        &format!("{functions}{state}"),
+        &format!(
+            "{set} KEEP(words); KEEP(function); KEEP(variable); KEEP(inside); KEEP(text); KEEP(of_data); KEEP(other); KEEP(plain);"
+        ),
+    );
+    let new = c(&format!("{FILLER}{functions}{state}"), check);
+    each(&old, &new, |run, toolchain| {
+        // Optimisers may make constants of what nobody changes; what is left must be right.
+        let report = run.report();
+        assert_eq!(run.io[..10], [12, 55, 1, 1, 1, 1, 1, 1, 1, 1], "{toolchain:?} {report:?}");
+        if toolchain.flags.contains(&"-O0") {
+            assert!(said(&report, StateKind::CR_ENTRY_REDIRECTED, "function", "two"), "{report:?}");
+            assert!(said(&report, StateKind::CR_ENTRY_REDIRECTED, "text", "a literal"), "{report:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_gone_dangles_and_is_said_to() {
+    let old = c(
+        "static const char *CR_STATE text = 0; static int (*CR_STATE function)(void) = 0; static int *CR_STATE at = 0;
+         static int lost; int gone(void); int gone(void) { return 1; }",
+        "KEEP(text); KEEP(function); KEEP(at); KEEP(lost); text = \"this will not be there\"; function = gone; at = &lost; lost = 1;",
+    );
+    let new = c(
+        &format!(
+            "{FILLER} static const char *CR_STATE text = 0; static int (*CR_STATE function)(void) = 0;
+             static int *CR_STATE at = 0;"
+        ),
+        "KEEP(text); KEEP(function); KEEP(at); io[0] = text != 0; io[1] = function != 0; io[2] = at != 0;",
+    );
+    each(&old, &new, |run, toolchain| {
+        let report = run.report();
+        for (name, what) in [("text", "this will not"), ("function", "gone"), ("at", "lost")] {
+            assert!(said(&report, StateKind::CR_ENTRY_DANGLING, name, what), "{toolchain:?} {name}: {report:?}");
+        }
+    });
+}
+
+#[test]
+fn virtual_tables_are_followed() {
+    let classes = |value: i32| {
+        format!(
+            "#include <new>
+             struct Base {{ virtual int f() = 0; }}; namespace {{ struct A : Base {{ int f() {{ return {value}; }} }};
+             struct B : Base {{ int f() {{ return {value} + 1; }} }}; }}
+             static char CR_STATE place[2][sizeof(void *)] __attribute__((aligned(16))) = {{{{1}}}};"
+        )
+    };
+    let old = cpp(&classes(10), "KEEP(place); new (place[0]) A; new (place[1]) B;");
+    let new = cpp(
+        &format!("{}{FILLER}", classes(20)),
+        "KEEP(place); if (io[60]) { new (place[0]) A; new (place[1]) B; }
+         io[0] = reinterpret_cast<Base *>(place[0])->f(); io[1] = reinterpret_cast<Base *>(place[1])->f();",
+    );
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[..2], [20, 21], "{toolchain:?} {:?}", run.report()));
+}
+
+#[test]
+fn literals_that_change_places_are_told_apart() {
+    let state = "static const char *CR_STATE text = 0; const char *CR_STATE other = 0;";
+    // Of one length: where one was the other is now.
+    let old = c(state, "KEEP(text); text = \"first text\"; other = \"other text\";");
+    let new = c(
+        state,
+        "KEEP(text); other = io[60] ? \"other text\" : other; if (io[60]) text = \"first text\"; io[0] = !__builtin_strcmp(text, \"first text\");",
+    );
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[0], 1, "{toolchain:?}"));
+}
+
+#[test]
+fn nothing_is_followed_in_safest_mode() {
+    let state = "static int (*CR_STATE function)(int) = 0; int f(int n); int f(int n) { return n; }";
+    let image = c(state, "function = function ? function : f; io[0] = (long long)function; io[1] = (long long)f;");
+    let (old, new) = (image.build(PLAIN).unwrap(), image.build(PLAIN).unwrap());
+    let mut run = Run::new(&old, cr_mode::CR_SAFEST);
+    run.step().unwrap();
+    let before = run.io[0];
+    run.install(&new);
+    run.step().unwrap();
+    assert_eq!(run.io[0], before);
+}

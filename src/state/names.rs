@@ -1,0 +1,247 @@
+//! Names of variables: what stays the same when a program is compiled again.
+//!
+//! A compiler adds numbers to names to tell apart what the source calls the same: gcc's statics of functions (`k.3`),
+//! what link-time optimisation makes local (`x.lto_priv.0`), the hashes of Rust's crates. They change with any edit.
+
+use crate::image::Variable;
+use std::borrow::Cow;
+
+/// What a compiler appends to a name, followed by a number.
+const SUFFIXES: [&str; 8] = [".lto_priv", ".llvm", ".isra", ".constprop", ".part", ".__uniq", ".clone", ".localalias"];
+
+/// A name without what is not the programmer's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key<'a> {
+    pub(super) base: Cow<'a, str>,
+    /// It had a number: a static variable of a function, in C.
+    pub(super) numbered: bool,
+}
+
+/// The number that was taken off the name, and the one of link-time optimisation: they tell the order.
+pub(super) type Order = (u64, u64);
+
+/// Takes off what the compiler has added.
+pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
+    let mut base = name;
+    let mut order = (0, 0);
+    while let Some((rest, number)) = numbered(base) {
+        if let Some(suffix) = SUFFIXES.iter().find(|suffix| rest.ends_with(**suffix)) {
+            base = rest.get(..rest.len() - suffix.len()).unwrap_or(rest);
+            order.1 = number;
+        } else {
+            break;
+        }
+    }
+    if is_rust(base) {
+        // Without the hashes of crates and of the whole.
+        return (Key { base: format!("{:#}", rustc_demangle::demangle(base)).into(), numbered: false }, order);
+    }
+    // A number behind a C++ name is that of a part into which the compiler has split the variable.
+    if !is_mangled(base)
+        && let Some((rest, number)) = numbered(base)
+        && !rest.is_empty()
+    {
+        order.0 = number;
+        return (Key { base: rest.into(), numbered: true }, order);
+    }
+    (Key { base: base.into(), numbered: false }, order)
+}
+
+/// A name that ends in a dot and a number.
+fn numbered(name: &str) -> Option<(&str, u64)> {
+    let (rest, digits) = name.rsplit_once('.')?;
+    let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are a hash, whose value does not matter.
+    number.then(|| (rest, digits.parse().unwrap_or(u64::MAX)))
+}
+
+fn is_mangled(name: &str) -> bool {
+    name.starts_with("_Z") || name.starts_with("__Z")
+}
+
+/// The v0 mangling, or the legacy one, which ends in `17h`, 16 hexadecimal digits and `E`.
+pub(super) fn is_rust(name: &str) -> bool {
+    let name = name.trim_start_matches('_');
+    if name.starts_with('R') {
+        return name.len() > 2 && name.as_bytes().get(1).is_some_and(u8::is_ascii_uppercase);
+    }
+    let hash = name.strip_suffix('E').and_then(|name| name.get(name.len().checked_sub(16)?..));
+    let is_hash = hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    name.starts_with("ZN") && is_hash && name.get(..name.len() - 17).is_some_and(|name| name.ends_with("17h"))
+}
+
+/// As people write it: `engine::player`, `(anonymous namespace)::count`. The name itself if it is not mangled.
+pub(super) fn readable(name: &str) -> Cow<'_, str> {
+    if is_rust(name) {
+        return format!("{:#}", rustc_demangle::demangle(name)).into();
+    }
+    demangle(name).map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+/// What a variable is called when it does not matter whether it is known outside of its file, and what the function
+/// that it is in takes: the last resort.
+pub(super) fn plain(name: &str) -> Option<String> {
+    let text = demangle(name)?.replace("(anonymous namespace)::", "").replace("[abi:cxx11]", "");
+    Some(without_parameters(&text))
+}
+
+/// `f(int)::count` without what the function takes.
+fn without_parameters(mut text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    while let Some((before, rest)) = text.split_once('(') {
+        let mut depth = 1;
+        let end = rest.bytes().position(|byte| {
+            depth += i32::from(byte == b'(') - i32::from(byte == b')');
+            depth == 0
+        });
+        let parts = end.and_then(|end| Some((rest.get(..end)?, rest.get(end + 1..)?)));
+        let Some((inside, behind)) = parts else { break };
+        result.push_str(before);
+        match behind.strip_prefix(" const").unwrap_or(behind) {
+            scope if scope.starts_with("::") => text = scope,
+            _ => {
+                result.push('(');
+                result.push_str(inside);
+                result.push(')');
+                text = behind;
+            }
+        }
+    }
+    result + text
+}
+
+fn demangle(name: &str) -> Option<String> {
+    /// Types can be nested without end.
+    const DEPTH: u32 = 96;
+    if !is_mangled(name) || name.len() > 4096 {
+        return None;
+    }
+    let symbol = cpp_demangle::Symbol::new(name).ok()?;
+    let options = cpp_demangle::DemangleOptions::new().no_return_type().recursion_limit(DEPTH);
+    symbol.demangle_with_options(&options).ok()
+}
+
+/// Is it part of the compiler's or the language's run-time, which every version sets up for itself? `base` is that of
+/// its key.
+pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
+    /// Source files of what compilers link into every image.
+    const FILES: [&str; 8] = [
+        "crtstuff.c",
+        "unwind-dw2.c",
+        "unwind-dw2-fde-dip.c",
+        "unwind-dw2-fde.c",
+        "emutls.c",
+        "libgcc2.c",
+        "atexit.c",
+        "gmon-start.c",
+    ];
+    /// Sanitizers, coverage and profiles; libstdc++ and libc++; tables that C++ makes for exceptions.
+    const PREFIXES: [&str; 20] = [
+        "__asan_",
+        "___asan_",
+        "__ubsan_",
+        "__tsan_",
+        "__msan_",
+        "__hwasan_",
+        "__sanitizer_",
+        "__sancov_",
+        "__gcov_",
+        "__llvm_gcov",
+        "__llvm_prf",
+        "__llvm_profile",
+        "__prof",
+        "__covrec_",
+        "DW.ref.",
+        "_ZSt",
+        "_ZNSt",
+        "_ZZNSt",
+        "_ZZSt",
+        "_ZN10__cxxabiv1",
+    ];
+    /// The beginnings of paths, once demangled.
+    const RUST: [&str; 7] =
+        ["std::", "core::", "alloc::", "compiler_builtins::", "panic_unwind::", "backtrace::", "gimli::"];
+    const NAMES: [&str; 4] = ["completed", "__dso_handle", "__bss_start", "__TMC_END__"];
+    let name = variable.name.as_ref();
+    if variable.file.as_deref().is_some_and(|file| FILES.contains(&file))
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    {
+        return true;
+    }
+    if is_rust(name) {
+        // `<std::x as y>` is theirs, too.
+        return RUST.iter().any(|root| base.trim_start_matches('<').starts_with(root));
+    }
+    let local = variable.place.local;
+    local
+        && NAMES.iter().any(|own| name.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        && (variable.file.is_none() || name.starts_with("__"))
+}
+
+/// The same of a name alone.
+pub(super) fn is_runtime_name(name: &str) -> bool {
+    name.starts_with("__") || name.starts_with("_ZSt") || name.starts_with("_ZNSt") || {
+        let (key, _) = key(name);
+        is_rust(name) && ["std::", "core::", "alloc::"].iter().any(|root| key.base.starts_with(root))
+    }
+}
+
+/// The variable that a guard variable tells about: has it been constructed yet?
+pub(super) fn guarded(name: &str) -> Option<String> {
+    name.strip_prefix("_ZGV").map(|rest| format!("_Z{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test may
+
+    use super::*;
+
+    fn base(name: &str) -> String {
+        key(name).0.base.into_owned()
+    }
+
+    #[test]
+    fn numbers_of_compilers_are_taken_off() {
+        for (name, expected) in [
+            ("counter", "counter"),
+            ("k.3", "k"),
+            ("k.0.lto_priv.1", "k"),
+            ("counter.lto_priv.0", "counter"),
+            ("counter.llvm.1234567890123456789012", "counter"),
+            ("_ZL7counter.lto_priv.0", "_ZL7counter"),
+            ("h.k", "h.k"),
+            ("h.k.1", "h.k"),
+            ("_ZN12_GLOBAL__N_13hidE.0", "_ZN12_GLOBAL__N_13hidE.0"),
+            (".5", ".5"),
+            ("a.", "a."),
+            ("_ZN5guest4main5ZEROS17h0123456789abcdefE", "guest::main::ZEROS"),
+            ("_ZN5guest4main5ZEROS17hfedcba9876543210E", "guest::main::ZEROS"),
+            ("_RNvCs1234_5guest4ZERO", "guest::ZERO"),
+            ("_RNvCsabcdefghijk_5guest4ZERO", "guest::ZERO"),
+        ] {
+            assert_eq!(base(name), expected, "{name}");
+        }
+        assert_eq!(key("k.3").1, (3, 0));
+        assert_eq!(key("k.3.lto_priv.2").1, (3, 2));
+        assert_ne!(key("k").0, key("k.3").0);
+    }
+
+    #[test]
+    fn linkage_and_parameters_do_not_matter_at_last() {
+        for name in ["_ZL7counter", "_ZN12_GLOBAL__N_17counterE"] {
+            assert_eq!(plain(name).unwrap(), "counter");
+        }
+        assert_eq!(plain("_ZZ1fiE1k").unwrap(), plain("_ZZ1fdE1k").unwrap());
+        assert_ne!(plain("_ZZ1fiE1k").unwrap(), plain("_ZZ1giE1k").unwrap());
+        assert_eq!(without_parameters("a::operator()(int, b<(c)>) const::k"), "a::operator()::k");
+        assert_eq!(without_parameters("f(int (*)(char))::g(int)::k"), "f::g::k");
+        assert_eq!(without_parameters("f(int"), "f(int");
+        assert_ne!(plain("_ZN3TemIiE2stE").unwrap(), plain("_ZN3TemIcE2stE").unwrap());
+        assert_eq!(readable("_ZZ1fdE1k"), "f(double)::k");
+        assert_eq!(readable("counter"), "counter");
+        for broken in ["_Z", "_ZN", "_ZNNNNNNNNNNN", "_R", "_RNv", "_ZN5guestE"] {
+            let _ = (key(broken), readable(broken), plain(broken));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The variables of one version, ready to be matched with those of another.
+
+use super::names::{self, Key, Order};
+use crate::error::Error;
+use crate::image::{self, Kind, Section, SectionKind, Source, Target, Variable};
+use std::collections::HashMap;
+
+/// What one image has to carry, or a place for.
+#[derive(Default)]
+pub(super) struct Side<'a> {
+    /// In the order of their addresses; those of the run-time are left out.
+    pub(super) variables: Vec<Variable<'a>>,
+    /// The section of each.
+    pub(super) kinds: Vec<SectionKind>,
+    /// Guards of variables that are constructed when they are used first: address and size, by the variable's name.
+    pub(super) guards: HashMap<String, (u64, u64)>,
+    pub(super) thread_locals: Vec<Variable<'a>>,
+}
+
+impl<'a> Side<'a> {
+    /// `None`: the image is stripped.
+    pub(super) fn read(source: Source<'a>, sections: &[Section], target: Target) -> Result<Option<Side<'a>>, Error> {
+        let section = |address: u64, size: u64| {
+            let within = |s: &&Section| s.address <= address && address - s.address <= s.size.saturating_sub(size);
+            sections.iter().find(|section| size <= section.size && within(section))
+        };
+        let mut all = Vec::new();
+        let complete = image::symbols(
+            source,
+            target,
+            &mut |place| match place.kind {
+                Kind::Object => section(place.address, place.size).is_some(),
+                Kind::ThreadLocal => true,
+                Kind::Function => false,
+            },
+            &mut |symbol| all.push(symbol),
+        )?;
+        if !complete {
+            return Ok(None);
+        }
+        // Names of one place come together; what everybody knows it by comes first.
+        all.sort_by_key(|variable: &Variable<'_>| (variable.place.address, variable.place.local));
+        let mut side = Side::default();
+        for variable in all {
+            let place = variable.place;
+            if place.kind == Kind::ThreadLocal {
+                side.thread_locals.push(variable);
+            } else if let Some(constructed) = names::guarded(&variable.name) {
+                side.guards.insert(constructed, (place.address, place.size));
+            } else if side.variables.last().is_none_or(|last| last.place.address != place.address)
+                && let Some(section) = section(place.address, place.size)
+            {
+                side.kinds.push(section.kind);
+                side.variables.push(variable);
+            }
+        }
+        Ok(Some(side))
+    }
+
+    pub(super) fn kind(&self, index: u32) -> SectionKind {
+        self.kinds.get(index as usize).copied().unwrap_or(SectionKind::Zero)
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&Variable<'a>> {
+        self.variables.get(index as usize)
+    }
+
+    /// The names by which they are matched. The run-time's variables have none.
+    pub(super) fn keys(&self) -> Vec<Option<(Key<'_>, Order)>> {
+        let key = |variable| {
+            let (key, order) = names::key(variable_name(variable));
+            (!names::is_runtime(variable, &key.base)).then_some((key, order))
+        };
+        self.variables.iter().map(key).collect()
+    }
+}
+
+fn variable_name<'v>(variable: &'v Variable<'_>) -> &'v str {
+    &variable.name
+}
