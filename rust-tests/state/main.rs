@@ -15,3 +15,4 @@ mod hooks;
 mod modes;
 mod objects;
 mod pointers;
+mod typed;

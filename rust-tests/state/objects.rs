@@ -29,7 +29,7 @@ fn object_with_a_destructor_begins_anew_and_is_said_to() {
     each(&image, &image, |run, toolchain| {
         assert_eq!(run.io[..3], [5, 0, 1], "{toolchain:?}");
         let said = |(kind, name, reason): &Entry| {
-            *kind == StateKind::CR_ENTRY_INITIALISED && name == "b" && reason.contains("destructor")
+            *kind == StateKind::CR_ENTRY_INITIALISED && name == "b" && reason.contains("object")
         };
         assert!(run.report().iter().any(said), "{toolchain:?}: {:?}", run.report());
     });

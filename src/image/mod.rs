@@ -2,7 +2,6 @@
 //!
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
-#[allow(dead_code)] // until state moves by type
 pub(crate) mod debug;
 mod dwarf;
 mod elf;
@@ -16,7 +15,6 @@ mod stay;
 mod symbols;
 #[cfg(test)]
 mod tests;
-#[allow(dead_code)] // until state moves by type
 pub(crate) mod types;
 
 use crate::error::Error;

@@ -1,11 +1,13 @@
 //! The plan carried out: bytes into the new image, where they belong.
 
+use super::convert::{Note, What};
 use super::matching::Fate;
 use super::names;
 use super::plan::{Plan, Variables};
 use super::pointers::{self, Goal};
 use super::report::Report;
-use super::snapshot::{Origin, Snapshot, WORD};
+use super::snapshot::{Origin, Snapshot};
+use super::typed::{Pair, Typed};
 use crate::abi::cr_entry_kind::{
     CR_ENTRY_CARRIED, CR_ENTRY_CONVERTED, CR_ENTRY_DANGLING, CR_ENTRY_DROPPED, CR_ENTRY_INITIALISED,
     CR_ENTRY_REDIRECTED,
@@ -52,7 +54,7 @@ struct Carrier<'c, 'a> {
     to: &'c Loaded<'c>,
 }
 
-impl Carrier<'_, '_> {
+impl<'c> Carrier<'c, '_> {
     /// # Safety
     /// As [`Plan::carry_out`].
     unsafe fn run(&mut self) {
@@ -95,40 +97,83 @@ impl Carrier<'_, '_> {
         let Some(bytes) = self.snapshot.bytes(old.place.address, old.place.size) else { return };
         let at = self.to.base.wrapping_add(new.place.address as usize) as *mut u8;
         let tagged = self.variables.is_tagged(old_index, new_index);
-        let object = self.is_object(old, new);
+        let pair = self.variables.types.as_ref().and_then(|types| Some((types, types.get(old_index)?)));
+        let object = self.is_object(old, new, pair);
+        // SAFETY: it lies in a section of the image, which is mapped, and nobody else uses it (the caller's promise).
+        let initial = unsafe { core::slice::from_raw_parts_mut(at, new.place.size as usize) };
         if !tagged {
             if object == Some(true) {
-                let reason = c"it is an object whose destructor has run; CR_STATE would keep its bytes";
+                let reason = c"it is an object, not only bytes; CR_STATE would keep them";
                 return self.report.add(CR_ENTRY_INITIALISED, &new.name, sizes, reason);
             }
-            // SAFETY: it lies in a section of the image, which is mapped (the caller's promise).
-            let initial = unsafe { core::slice::from_raw_parts(at, new.place.size as usize) };
             if object.is_none() && initial.iter().any(|byte| *byte != 0) {
                 let reason = c"a constructor has set it";
                 return self.report.add(CR_ENTRY_INITIALISED, &new.name, sizes, reason);
             }
         }
-        let size = bytes.len().min(new.place.size as usize);
-        // SAFETY: both sides have as many bytes, and nothing uses the new ones (the caller's promise).
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), at, size) };
+        if let Some((types, pair)) = pair.filter(|(types, pair)| types.has_changed(*pair))
+            && self.convert((old, bytes), (new, initial), types, pair)
+        {
+            // SAFETY: the caller's promise.
+            return unsafe { self.guard(old, new) };
+        }
+        copy(bytes, initial);
         if old.place.size > new.place.size {
             self.report.add(CR_ENTRY_CONVERTED, &new.name, sizes, c"its end is cut off: it is smaller now");
         } else if old.place.size < new.place.size {
             self.report.add(CR_ENTRY_CONVERTED, &new.name, sizes, c"it is larger now: its end has its initial value");
         } else if object == Some(true) {
-            let reason = c"its destructor has run, but it is tagged: its bytes were kept";
+            let reason = c"it is an object, but tagged: its bytes were kept";
             self.report.add(CR_ENTRY_CARRIED, &new.name, sizes, reason);
         } else {
             self.report.add(CR_ENTRY_CARRIED, &new.name, sizes, c"");
         }
         // SAFETY: the caller's promise.
         unsafe { self.guard(old, new) };
-        // SAFETY: the caller's promise, and `size` bytes of it have been written.
-        unsafe { self.pointers(old, new, size as u64) };
+        self.redirect(old, new, pair, initial);
     }
 
-    /// Has it a destructor? None: that cannot be seen.
-    fn is_object(&self, old: &Variable<'_>, new: &Variable<'_>) -> Option<bool> {
+    /// Converts the value of a variable whose type has changed. False: the types make no sense, nothing is done.
+    fn convert(
+        &mut self,
+        (old, bytes): (&Variable<'_>, &[u8]),
+        (new, to): (&Variable<'_>, &mut [u8]),
+        types: &Typed,
+        pair: Pair,
+    ) -> bool {
+        let initial = to.to_vec();
+        let mut from = bytes.to_vec();
+        let name = names::readable(&new.name);
+        let mut notes = Vec::new();
+        let tallies = self.point(old, Some((types, pair)), &mut from);
+        if !types.convert(pair, &name, &from, to, &mut |note| notes.push(note)) {
+            to.copy_from_slice(&initial);
+            return false;
+        }
+        let nothing = |note: &Note| note.what == What::Initialised && note.path == name;
+        let kind =
+            if matches!(&notes[..], [only] if nothing(only)) { CR_ENTRY_INITIALISED } else { CR_ENTRY_CONVERTED };
+        let told = |note: &Note| {
+            if note.path == name { note.why.clone() } else { format!("{}: {}", note.path, note.why) }
+        };
+        let reason = notes.iter().map(told).collect::<Vec<_>>().join("; ");
+        self.report.explain(kind, &new.name, (old.place.size, new.place.size), &reason);
+        self.tell(old, new, tallies);
+        true
+    }
+
+    /// Is it more than its bytes: has it a destructor, or a type that cannot be copied? None: that cannot be seen.
+    fn is_object(&self, old: &Variable<'_>, new: &Variable<'_>, types: Option<(&Typed, Pair)>) -> Option<bool> {
+        let trivial = types.map(|(types, pair)| types.is_trivial(pair));
+        if trivial == Some(false) {
+            return Some(true);
+        }
+        let registered = self.has_destructor(old, new);
+        if registered == Some(true) { registered } else { registered.or(trivial.map(|trivial| !trivial)) }
+    }
+
+    /// Has it registered a destructor? None: that is not known.
+    fn has_destructor(&self, old: &Variable<'_>, new: &Variable<'_>) -> Option<bool> {
         let before = self.origin.destructed.as_deref()?;
         let after = self.to.destructible?;
         // Those of its members and elements are registered with their own addresses by some compilers.
@@ -161,40 +206,72 @@ impl Carrier<'_, '_> {
         }
     }
 
-    /// Makes the pointers that have been copied point to where they belong now.
-    ///
-    /// # Safety
-    /// As [`Plan::carry_out`].
-    unsafe fn pointers(&mut self, old: &Variable<'_>, new: &Variable<'_>, size: u64) {
-        let Some(goals) = &self.variables.goals else { return };
-        let mut redirected = Tally::default();
-        let mut dangling = Tally::default();
-        for pointer in pointers::within(&self.origin.pointers, old.place.address, size) {
-            if pointer.at + WORD > old.place.address + size {
-                break;
+    /// Makes the pointers that have been copied to `to` point to where they belong now.
+    fn redirect(&mut self, old: &Variable<'_>, new: &Variable<'_>, types: Option<(&Typed, Pair)>, to: &mut [u8]) {
+        let size = to.len().min(old.place.size as usize);
+        let tallies = self.point(old, types, to.get_mut(..size).unwrap_or_default());
+        self.tell(old, new, tallies);
+    }
+
+    /// The same in a copy of the old bytes, or of the first of them.
+    fn point(&self, old: &Variable<'_>, types: Option<(&Typed, Pair)>, bytes: &mut [u8]) -> Tallies<'c> {
+        let mut tallies = Tallies::default();
+        let Some(goals) = &self.variables.goals else { return tallies };
+        for pointer in pointers::within(&self.origin.pointers, old.place.address, bytes.len() as u64) {
+            let offset = pointer.at - old.place.address;
+            if types.is_some_and(|(types, pair)| !types.may_be_pointer(pair, offset)) {
+                continue;
             }
             let was = self.origin.base.wrapping_add(pointer.to as usize);
             match goals.get(&pointer.to) {
                 Some(Goal::Found { address, what }) => {
                     let goal = self.to.base.wrapping_add(*address as usize);
-                    if goal != was {
-                        let place = new.place.address + (pointer.at - old.place.address);
-                        let at = self.to.base.wrapping_add(place as usize) as *mut usize;
-                        // SAFETY: a word of what has been written; it may not be aligned any more.
-                        unsafe { at.write_unaligned(goal) };
-                        redirected.note(what);
+                    let word = bytes.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
+                    if goal != was
+                        && let Some(word) = word
+                    {
+                        *word = goal.to_ne_bytes();
+                        tallies.redirected.note(what);
                     }
                 }
-                Some(Goal::Lost { what }) => dangling.note(what),
+                Some(Goal::Lost { what }) => tallies.dangling.note(what),
                 None => {}
             }
         }
+        tallies
+    }
+
+    fn tell(&mut self, old: &Variable<'_>, new: &Variable<'_>, tallies: Tallies<'_>) {
         let sizes = (old.place.size, new.place.size);
         if !self.variables.same {
-            redirected.tell(self.report, CR_ENTRY_REDIRECTED, &new.name, sizes);
+            tallies.redirected.tell(self.report, CR_ENTRY_REDIRECTED, &new.name, sizes);
         }
-        dangling.tell(self.report, CR_ENTRY_DANGLING, &new.name, sizes);
+        tallies.dangling.tell(self.report, CR_ENTRY_DANGLING, &new.name, sizes);
     }
+}
+
+/// Copies as much as both have. Whole pages of zeros that are zero already are left alone: they need not exist.
+fn copy(from: &[u8], to: &mut [u8]) {
+    const PAGE: usize = 4096;
+    for (from, to) in from.chunks(PAGE).zip(to.chunks_mut(PAGE)) {
+        let size = from.len().min(to.len());
+        let (Some(from), Some(to)) = (from.get(..size), to.get_mut(..size)) else { return };
+        if size < PAGE || !is_zero(from) || !is_zero(to) {
+            to.copy_from_slice(from);
+        }
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<64>();
+    words.iter().all(|word| *word == [0; 64]) && rest.iter().all(|byte| *byte == 0)
+}
+
+/// The pointers of a variable.
+#[derive(Default)]
+struct Tallies<'g> {
+    redirected: Tally<'g>,
+    dangling: Tally<'g>,
 }
 
 /// So many pointers of a variable, and what the first one points to.

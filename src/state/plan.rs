@@ -6,6 +6,7 @@ use super::renames;
 use super::report::Report;
 use super::side::Side;
 use super::snapshot::{Origin, Snapshot};
+use super::typed::Typed;
 use crate::abi::{cr_entry_kind, cr_mode};
 use crate::error::Error;
 use crate::image::{Image, Section, SectionKind, Source, Target, Variable};
@@ -42,6 +43,8 @@ pub(super) struct Variables<'a> {
     pub(super) old: Side<'a>,
     pub(super) new: Side<'a>,
     pub(super) matching: Matching,
+    /// None: one of the images has no debug information.
+    pub(super) types: Option<Typed>,
     /// Where pointers into the old image go. None: they stay as they are.
     pub(super) goals: Option<HashMap<u64, Goal>>,
     /// It is the very image that the state is of.
@@ -97,8 +100,11 @@ impl<'a> Variables<'a> {
             let renames = to.file.map(|file| renames::read(file, target)).unwrap_or_default();
             Matching::of(&old, &new, &renames)
         };
-        let mut variables = Variables { old, new, matching, goals: None, same };
+        let mut variables = Variables { old, new, matching, types: None, goals: None, same };
         if !same {
+            let files = to.old_file.zip(to.file);
+            variables.types = files
+                .and_then(|(old, new)| Typed::read((old, &variables.old), (new, &variables.new), &variables.matching));
             variables.check(snapshot, to.mode)?;
         }
         if to.mode != cr_mode::CR_SAFEST {
@@ -135,10 +141,15 @@ impl<'a> Variables<'a> {
                     Some(new) if new.place.size != old.place.size => {
                         format!("was {} bytes, is {}", old.place.size, new.place.size)
                     }
-                    Some(new) if safest && new.place.address != old.place.address => {
-                        format!("was at {:#x}, is at {:#x}", old.place.address, new.place.address)
-                    }
-                    _ => continue,
+                    Some(new) => match self.other_type(index) {
+                        Some((was, is)) if was == is => format!("has a type {is} that is another one now"),
+                        Some((was, is)) => format!("has another type: {was} is now {is}"),
+                        None if safest && new.place.address != old.place.address => {
+                            format!("was at {:#x}, is at {:#x}", old.place.address, new.place.address)
+                        }
+                        None => continue,
+                    },
+                    None => continue,
                 },
                 Fate::Gone if safest => "is not there any more".to_owned(),
                 Fate::Ambiguous if safest => "is one of several that it could be now".to_owned(),
@@ -151,6 +162,13 @@ impl<'a> Variables<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What the type of a variable was called and is, if it is not the same any more.
+    fn other_type(&self, old: u32) -> Option<(&str, &str)> {
+        let types = self.types.as_ref()?;
+        let pair = types.get(old)?;
+        types.has_changed(pair).then(|| types.names(pair))
     }
 
     /// Where the pointers in the variables that are carried go.

@@ -1,0 +1,116 @@
+//! Variables whose type has changed, with debug information in both images.
+
+use crate::fixture::{Entry, Guest, Run, Toolchain, c, cpp};
+use cr::abi::{cr_failure, cr_mode};
+use cr::host::StateKind;
+
+const TOOLCHAINS: [Toolchain; 4] = [
+    Toolchain { compiler: "cc", flags: &["-O0", "-g"] },
+    Toolchain { compiler: "gcc", flags: &["-O2", "-gdwarf-4", "-fuse-ld=bfd"] },
+    Toolchain { compiler: "clang", flags: &["-O0", "-gdwarf-5", "-fuse-ld=lld"] },
+    Toolchain { compiler: "clang", flags: &["-O2", "-g", "-fuse-ld=lld"] },
+];
+
+fn each(old: &Guest, new: &Guest, check: impl Fn(&mut Run, Toolchain)) {
+    for toolchain in TOOLCHAINS {
+        let (Some(old), Some(new)) = (old.build(toolchain), new.build(toolchain)) else { continue };
+        check(&mut crate::fixture::reload(&old, &new), toolchain);
+    }
+}
+
+fn of<'r>(report: &'r [Entry], name: &str) -> &'r Entry {
+    report.iter().find(|(_, found, _)| found == name).unwrap_or_else(|| panic!("{name} is not in {report:?}"))
+}
+
+#[test]
+fn fields_are_found_by_name() {
+    let old = c(
+        "struct player { int health; char name[8]; struct { short x, y; } at; unsigned gone; };
+         static struct player CR_STATE p = {1, \"\", {0, 0}, 0}; static struct player all[3];",
+        "KEEP(p); KEEP(all); p.health = 70; __builtin_strcpy(p.name, \"anna\"); p.at.x = -3; p.at.y = 4;
+         all[2].at.y = 9; all[1].health = 8;",
+    );
+    let new = c(
+        "struct player { double speed; long long health; struct { int y, z, x; } at; char name[16]; };
+         static struct player CR_STATE p = {1.5, 100, {7, 8, 9}, \"\"}; static struct player all[4];",
+        "KEEP(p); KEEP(all); io[0] = p.health; io[1] = !__builtin_strcmp(p.name, \"anna\"); io[2] = p.at.x; io[3] = p.at.y;
+         io[4] = p.at.z; io[5] = (long long)(p.speed * 10); io[6] = all[2].at.y; io[7] = all[1].health;",
+    );
+    each(&old, &new, |run, toolchain| {
+        assert_eq!(run.io[..8], [70, 1, -3, 4, 8, 15, 9, 8], "{toolchain:?}");
+        let report = run.report();
+        let (kind, _, reason) = of(&report, "p");
+        assert_eq!(*kind, StateKind::CR_ENTRY_CONVERTED, "{toolchain:?}");
+        assert!(reason.contains("p.speed") && reason.contains("p.gone"), "{reason}");
+    });
+}
+
+#[test]
+fn numbers_become_wider_and_narrower() {
+    let old = c(
+        "static int CR_STATE a = 1; static long long CR_STATE b = 1, CR_STATE c = 1; static float CR_STATE d = 1;",
+        "KEEP(a); KEEP(b); KEEP(c); KEEP(d); a = -5; b = 77; c = 1LL << 40; d = 2.5f;",
+    );
+    let new = c(
+        "static long long CR_STATE a = 1; static signed char CR_STATE b = 1; static int CR_STATE c = 6; static double CR_STATE d = 1;",
+        "KEEP(a); KEEP(b); KEEP(c); KEEP(d); io[0] = a; io[1] = b; io[2] = c; io[3] = (long long)(d * 10);",
+    );
+    each(&old, &new, |run, toolchain| {
+        assert_eq!(run.io[..4], [-5, 77, 6, 25], "{toolchain:?}");
+        let report = run.report();
+        assert_eq!(of(&report, "c").0, StateKind::CR_ENTRY_INITIALISED, "{toolchain:?}: {report:?}");
+        assert!(of(&report, "c").2.contains("does not fit"), "{report:?}");
+    });
+}
+
+#[test]
+fn type_of_the_same_size_is_another_type() {
+    let old = c("static int CR_STATE a = 1;", "KEEP(a); a = 3;");
+    let new = c("static float CR_STATE a = 1;", "KEEP(a); io[0] = (long long)(a * 10);");
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[0], 30, "{toolchain:?}"));
+    let toolchain = TOOLCHAINS[0];
+    let mut run = Run::new(&old.build(toolchain).unwrap(), cr_mode::CR_SAFE);
+    run.step().unwrap();
+    run.install(&new.build(toolchain).unwrap());
+    let failure = run.step().unwrap_err();
+    assert_eq!(failure.failure, cr_failure::CR_STATE_INVALIDATED as u32);
+    assert!(failure.text.contains("a has another type: int is now float"), "{}", failure.text);
+    assert_eq!(run.step().unwrap(), 1);
+}
+
+#[test]
+fn pointers_in_fields_follow_and_numbers_do_not() {
+    let state = "static int target[9]; static int other = 1;";
+    let old = c(
+        &format!("{state} struct s {{ int *at; double number; char tag; }}; static struct s CR_STATE s = {{0, 0, 1}};"),
+        "KEEP(s); KEEP(target); KEEP(other); s.at = &target[4]; target[4] = 44; long long bits = (long long)&target[2];
+         __builtin_memcpy(&s.number, &bits, 8); io[10] = bits;",
+    );
+    let new = c(
+        &format!(
+            "static int CR_STATE front[500] = {{1}}; static int more[500]; {state}
+             struct s {{ char tag; double number; int *at; }}; static struct s CR_STATE s = {{1, 0, 0}};"
+        ),
+        "KEEP(s); KEEP(target); KEEP(front); KEEP(more); KEEP(other); io[0] = *s.at; io[1] = s.at == &target[4];
+         long long bits; __builtin_memcpy(&bits, &s.number, 8); io[2] = bits == io[10];",
+    );
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[..3], [44, 1, 1], "{toolchain:?} {:?}", run.report()));
+}
+
+#[test]
+fn objects_are_known_by_their_type() {
+    // Its constructor leaves zeros, and an array of them says nothing of its destructors.
+    let image = cpp(
+        "#include <stdlib.h>
+         struct Lazy { int *at; bool dead; constexpr Lazy() : at(0), dead(false) {}
+             ~Lazy() { free(at); dead = true; } };
+         static Lazy array[3]; struct Plain { int x; }; static Plain plain;",
+        "KEEP(array); KEEP(plain); io[0] = array[1].at != 0; io[1] = array[1].dead; io[2] = plain.x++;
+         if (!array[1].at) array[1].at = (int *)malloc(4);",
+    );
+    each(&image, &image, |run, toolchain| {
+        assert_eq!(run.io[..3], [0, 0, 1], "{toolchain:?}");
+        let report = run.report();
+        assert_eq!(of(&report, "array").0, StateKind::CR_ENTRY_INITIALISED, "{toolchain:?}: {report:?}");
+    });
+}
