@@ -17,11 +17,15 @@ use std::collections::BTreeSet;
 /// A module of tests, each a scenario of a host under the same name, and the list of them.
 macro_rules! scenarios {
     ($(#[$doc:meta])* $module:ident, $host:literal: $($name:ident)*) => {
+        scenarios! { $(#[$doc])* $module, $host: $(#[test] $name)* }
+    };
+    ($(#[$doc:meta])* $module:ident, $host:literal: $(#[test] $(#[$more:meta])* $name:ident)*) => {
         $(#[$doc])*
         mod $module {
             pub(crate) const NAMES: &[&str] = &[$(stringify!($name)),*];
             $(
                 #[test]
+                $(#[$more])*
                 fn $name() {
                     crate::support::run($host, stringify!($name));
                 }
@@ -580,12 +584,33 @@ scenarios! {
     soak_update_without_check_makes_no_system_call
 }
 
+scenarios! {
+    /// What Windows has in the place of signals, and other things of its own: `--target x86_64-pc-windows-gnu`.
+    windows, "host":
+    #[test] #[ignore = "for Windows"] windows_each_exception_has_its_failure
+    #[test] #[ignore = "for Windows"] windows_array_bounds_are_named
+    #[test] #[ignore = "for Windows"] windows_vectored_handler_of_the_guest_comes_first
+    #[test] #[ignore = "for Windows"] windows_try_of_the_guest_comes_first
+    #[test] #[ignore = "for Windows"] windows_finally_of_the_guest_runs_when_a_call_is_abandoned
+    #[test] #[ignore = "for Windows"] windows_second_fault_in_a_finally_block_ends_the_call
+    #[test] #[ignore = "for Windows"] windows_vectored_handler_of_the_host_sees_crashes_of_the_guest_first
+    #[test] #[ignore = "for Windows"] windows_other_exceptions_of_the_guest_are_no_crashes
+    #[test] #[ignore = "for Windows"] windows_filter_of_the_host_gets_the_faults_of_the_host
+    #[test] #[ignore = "for Windows"] windows_vectored_handler_of_the_host_gets_the_faults_of_the_host
+    #[test] #[ignore = "for Windows"] windows_handler_for_abort_of_the_host_is_kept
+    #[test] #[ignore = "for Windows"] windows_utf8_paths
+    #[test] #[ignore = "for Windows"] windows_long_paths
+    #[test] #[ignore = "for Windows"] windows_locked_file_is_not_ready
+    #[test] #[ignore = "for Windows"] windows_libraries_beside_the_original_are_found
+    #[test] #[ignore = "for Windows"] windows_two_processes
+    #[test] #[ignore = "for Windows"] windows_copies_that_stay_mapped_are_swept_later
+}
+
 /// A scenario that is in no list would never run.
 #[test]
 fn every_scenario_of_the_hosts_is_a_test() {
     let listed = |host: &str| -> BTreeSet<String> {
-        let output = support::suite().command(host).arg("--list").output().unwrap();
-        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+        support::output(support::suite().command(host).arg("--list")).lines().map(str::to_owned).collect()
     };
     let tests = |lists: &[&[&str]]| lists.iter().flat_map(|list| list.iter().map(|name| (*name).to_owned())).collect();
     let of_host: BTreeSet<String> = tests(&[
@@ -615,16 +640,20 @@ fn every_scenario_of_the_hosts_is_a_test() {
         watch::NAMES,
         calls::NAMES,
         soak::NAMES,
+        windows::NAMES,
     ]);
-    assert_eq!(listed("host"), of_host);
-    assert_eq!(listed("host_dlopen"), tests(&[dlopen::NAMES]));
+    let left_out = support::left_out(windows::NAMES).into_iter().map(str::to_owned);
+    let of_dlopen_host: BTreeSet<String> = tests(&[dlopen::NAMES]);
+    let all = listed("host").into_iter().chain(listed("host_dlopen")).chain(left_out);
+    assert_eq!(all.collect::<BTreeSet<_>>(), of_host.union(&of_dlopen_host).cloned().collect());
+    assert_eq!(listed("host_dlopen"), of_dlopen_host);
     assert!(shared_library::NAMES.iter().all(|name| of_host.contains(*name)));
 }
 
 /// CONTRACT §3 row 16.
 #[test]
 fn r16_shared_library_exports_the_c_functions_and_nothing_else() {
-    let mut exported = support::names(&["-D", "--defined-only"], &support::suite().shared_library);
+    let mut exported = support::exported(&support::suite().shared_library);
     exported.sort();
     let functions = [
         "cr_plugin_call",
@@ -652,7 +681,8 @@ fn r16_shared_library_exports_the_c_functions_and_nothing_else() {
 /// CONTRACT §3 row 16. Names of Rust are mangled and cannot clash with those of a C program.
 #[test]
 fn r16_static_library_has_no_names_that_a_host_may_have() {
-    let ours = |name: &String| ["cr_", "_R", "_ZN", "__", "rust_", "DW.ref."].iter().any(|own| name.starts_with(own));
+    let own = ["cr_", "_R", "_ZN", "__", "rust_", "DW.ref.", ".refptr."];
+    let ours = |name: &String| own.iter().any(|own| name.starts_with(own));
     let names = support::names(&["-g", "--defined-only"], &support::suite().static_library);
     assert!(names.iter().any(|name| name == "cr_plugin_update"));
     let others: Vec<_> = names.iter().filter(|name| !ours(name)).collect();
@@ -662,7 +692,7 @@ fn r16_static_library_has_no_names_that_a_host_may_have() {
 /// CONTRACT §3 row 16: guests see nothing of cr in a host that is linked statically.
 #[test]
 fn r16_host_exports_nothing_of_the_library() {
-    let exported = support::names(&["-D", "--defined-only"], &support::suite().directory.join("host"));
+    let exported = support::exported(&support::suite().program("host"));
     let ours: Vec<_> = exported.iter().filter(|name| name.starts_with("cr_") || *name == "env").collect();
     assert!(ours.is_empty(), "{ours:?}");
 }

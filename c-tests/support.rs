@@ -9,7 +9,7 @@ use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ const SKIPPED: i32 = 77;
 
 /// Runs a scenario and fails unless it passes.
 pub(crate) fn run(host: &str, scenario: &str) {
-    if let Some(reason) = reason_of_emulator(scenario) {
+    if let Some(reason) = reason_to_skip(scenario) {
         return skipped(host, scenario, reason);
     }
     let suite = suite();
@@ -38,11 +38,27 @@ pub(crate) fn run(host: &str, scenario: &str) {
     }
 }
 
-/// Why the emulator cannot run the scenario, if there is one and it cannot.
-fn reason_of_emulator(scenario: &str) -> Option<&'static str> {
-    let list = include_str!("emulator.list").lines().filter(|line| !line.starts_with('#'));
-    let mut entries = list.filter_map(|line| line.split_once(' '));
-    entries.find(|(name, _)| *name == scenario && target::is_emulated()).map(|(_, reason)| reason.trim())
+/// Why the scenario cannot run here, if there is a reason.
+fn reason_to_skip(scenario: &str) -> Option<&'static str> {
+    let lists =
+        [(include_str!("emulator.list"), target::is_emulated()), (include_str!("windows.list"), target::is_windows())];
+    let mut entries = lists.into_iter().filter(|(_, applies)| *applies).flat_map(|(list, _)| entries(list));
+    entries.find(|(name, _)| *name == scenario).map(|(_, reason)| reason)
+}
+
+/// The names and reasons in a list.
+fn entries(list: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.split_once(' ')).map(|(name, reason)| (name, reason.trim()))
+}
+
+/// The scenarios that hosts for the target do not have; `of_windows` are those for Windows alone.
+pub(crate) fn left_out(of_windows: &[&'static str]) -> Vec<&'static str> {
+    if target::is_windows() {
+        entries(include_str!("windows.list")).map(|(name, _)| name).collect()
+    } else {
+        of_windows.to_vec()
+    }
 }
 
 /// Says so, and adds it to the list in the file that `CR_TEST_SKIPPED` names: the test counts as passed.
@@ -56,9 +72,14 @@ fn skipped(host: &str, scenario: &str, reason: &str) {
 }
 
 impl Suite {
+    /// The file of a host.
+    pub(crate) fn program(&self, host: &str) -> PathBuf {
+        self.directory.join(build::executable(host))
+    }
+
     /// A host, ready to be told its scenario.
     pub(crate) fn command(&self, host: &str) -> Command {
-        let mut command = target::program(self.directory.join(host));
+        let mut command = target::program(self.program(host));
         command.env("CR_TEST_GUESTS", self.directory.join("guests")).env("CR_TEST_LIBRARY", &self.shared_library);
         command
     }
@@ -80,6 +101,14 @@ fn run_limited(command: &mut Command) -> (Option<ExitStatus>, String) {
         child.wait().unwrap();
     }
     (status, String::from_utf8_lossy(&fs::read(output).unwrap()).into_owned())
+}
+
+/// What a program prints that must succeed.
+pub(crate) fn output(command: &mut Command) -> String {
+    // Not through a pipe: others that the program has started may hold it.
+    let (status, output) = run_limited(command);
+    assert!(status.is_some_and(|status| status.success()), "{command:?}: {status:?}\n{output}");
+    output
 }
 
 fn wait(child: &mut Child) -> Option<ExitStatus> {
@@ -106,9 +135,29 @@ pub(crate) fn names(arguments: &[&str], file: &Path) -> Vec<String> {
     let output = target::binutil("nm").args(arguments).arg(file).output().unwrap();
     assert!(output.status.success(), "nm {arguments:?} {}", file.display());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // In an archive for Windows are stubs for functions of the system, as import libraries have them.
+    let mut stub = false;
     let name = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [_address, _kind, name] => Some(name.to_owned()),
-        _ => None, // the name of an archive's member, or a remark
+        [_address, _kind, name] if !stub => Some(name.to_owned()),
+        [member] => {
+            stub = member.contains(".dll");
+            None
+        }
+        _ => None, // a remark
     };
     text.lines().filter_map(name).collect()
+}
+
+/// The names that a shared library or a program shows to others.
+pub(crate) fn exported(file: &Path) -> Vec<String> {
+    if !target::is_windows() {
+        return names(&["-D", "--defined-only"], file);
+    }
+    let output = target::binutil("objdump").arg("-p").arg(file).output().unwrap();
+    assert!(output.status.success(), "objdump -p {}", file.display());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // "[   3] cr_plugin_open", in the table of names.
+    let table = text.lines().skip_while(|line| !line.starts_with("[Ordinal/Name Pointer] Table")).skip(1);
+    let names = table.map_while(|line| line.trim().strip_prefix('[')).filter_map(|line| line.rsplit(' ').next());
+    names.map(str::to_owned).collect()
 }

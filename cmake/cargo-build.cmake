@@ -1,5 +1,5 @@
 # Run by the build: makes one kind of the library with cargo and puts it at OUTPUT, with a depfile.
-# CARGO KIND VERSION SOURCE_DIR TARGET_DIR TRIPLE OUTPUT DEPFILE FLAGS [LINKER]
+# CARGO KIND VERSION SOURCE_DIR TARGET_DIR TRIPLE OUTPUT DEPFILE FLAGS [LINKER] [IMPORT, on Windows]
 cmake_minimum_required(VERSION 3.21)
 
 # Make's job server is not open to us, and cargo would complain about it.
@@ -18,11 +18,16 @@ file(MAKE_DIRECTORY "${folder}" "${TARGET_DIR}")
 # Both kinds leave their depfile under one name, and build trees may share the folder: one at a time.
 file(LOCK "${TARGET_DIR}" DIRECTORY GUARD PROCESS)
 
-if(KIND STREQUAL "cdylib")
+if(IMPORT)
+  set(made "cr.dll")
+  get_filename_component(import "${IMPORT}" NAME)
+elseif(KIND STREQUAL "cdylib")
   string(REGEX REPLACE "\\..*" "" major "${VERSION}")
   set(made "libcr.so")
   # Cargo sets no SONAME.
   set(rustc_flags -- -C "link-arg=-Wl,-soname,libcr.so.${major}")
+elseif(TRIPLE MATCHES "msvc")
+  set(made "cr.lib")
 else()
   set(made "libcr.a")
 endif()
@@ -42,14 +47,17 @@ set(made_dir "${TARGET_DIR}/${TRIPLE}/release")
 file(COPY_FILE "${made_dir}/${made}" "${OUTPUT}.new")
 file(RENAME "${OUTPUT}.new" "${OUTPUT}")
 file(TOUCH "${OUTPUT}")
-if(KIND STREQUAL "cdylib")
+if(IMPORT)
+  file(COPY_FILE "${made_dir}/${import}" "${IMPORT}")
+elseif(KIND STREQUAL "cdylib")
   get_filename_component(name "${OUTPUT}" NAME)
   file(CREATE_LINK "${name}" "${folder}/libcr.so.${major}" SYMBOLIC)
   file(CREATE_LINK "libcr.so.${major}" "${folder}/libcr.so" SYMBOLIC)
 endif()
 
 # Cargo's list of sources, with our file in front of the colon.
-file(READ "${made_dir}/libcr.d" sources)
-string(REGEX REPLACE "^[^\n]*\\.(a|so): ?" "" sources "${sources}")
+string(REGEX REPLACE "\\.[a-z]+$" ".d" list "${made}")
+file(READ "${made_dir}/${list}" sources)
+string(REGEX REPLACE "^[^\n]*\\.(a|so|dll|lib): ?" "" sources "${sources}")
 string(REPLACE " " "\\ " escaped "${OUTPUT}")
 file(WRITE "${DEPFILE}" "${escaped}: ${sources}")

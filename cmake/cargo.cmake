@@ -28,13 +28,32 @@ elseif(_cr_cargo_text MATCHES "host: ([^\n]+)")
   set(_cr_triple "${CMAKE_MATCH_1}")
 endif()
 
+# The names of the libraries, as this system's compilers look for them.
+if(WIN32 AND _cr_triple MATCHES "msvc")
+  set(_cr_static_name "cr.lib")
+  set(_cr_shared_name "cr.dll")
+  set(_cr_import "${PROJECT_BINARY_DIR}/lib/cr.dll.lib")
+elseif(WIN32)
+  set(_cr_static_name "libcr.a")
+  set(_cr_shared_name "cr.dll")
+  set(_cr_import "${PROJECT_BINARY_DIR}/lib/libcr.dll.a")
+else()
+  set(_cr_static_name "libcr.a")
+  set(_cr_shared_name "libcr.so.${PROJECT_VERSION}")
+  set(_cr_import)
+endif()
+
 # Builds one kind of the library, staticlib or cdylib, with the custom target cr_<kind>, and sets the variable
 # <result> to the file. Cargo runs when a source that it named itself (the depfile) or the manifest is newer.
 function(cr_cargo_library kind result)
   if(kind STREQUAL "staticlib")
-    set(file "libcr.a")
+    set(file "${_cr_static_name}")
   else()
-    set(file "libcr.so.${PROJECT_VERSION}")
+    set(file "${_cr_shared_name}")
+    if(WIN32)
+      set(byproducts BYPRODUCTS "${_cr_import}")
+      set(import "-DIMPORT=${_cr_import}")
+    endif()
   endif()
   set(output "${PROJECT_BINARY_DIR}/lib/${file}")
   set(depfile "${PROJECT_BINARY_DIR}/lib/${kind}.d")
@@ -46,9 +65,10 @@ function(cr_cargo_library kind result)
   list(TRANSFORM sources PREPEND "${PROJECT_SOURCE_DIR}/")
   add_custom_command(
       OUTPUT "${output}"
+      ${byproducts}
       COMMAND "${CMAKE_COMMAND}" "-DCARGO=${CR_CARGO}" "-DKIND=${kind}" "-DVERSION=${PROJECT_VERSION}"
               "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}" "-DTARGET_DIR=${CR_CARGO_TARGET_DIR}" "-DTRIPLE=${_cr_triple}"
-              "-DOUTPUT=${output}" "-DDEPFILE=${depfile}" "-DFLAGS=${flags}" ${linker}
+              "-DOUTPUT=${output}" "-DDEPFILE=${depfile}" "-DFLAGS=${flags}" ${linker} ${import}
               -P "${PROJECT_SOURCE_DIR}/cmake/cargo-build.cmake"
       DEPENDS ${sources}
       DEPFILE "${depfile}"

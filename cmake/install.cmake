@@ -5,14 +5,21 @@ include(CMakePackageConfigHelpers)
 install(FILES include/cr.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(FILES "${_cr_static}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 get_filename_component(_cr_folder "${_cr_shared}" DIRECTORY)
-install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(FILES "${_cr_folder}/libcr.so.${PROJECT_VERSION_MAJOR}" "${_cr_folder}/libcr.so"
-    DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(WIN32)
+  # Programs find the library beside themselves, linkers find what they need of it.
+  install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(FILES "${_cr_import}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  get_filename_component(_cr_import_name "${_cr_import}" NAME)
+else()
+  install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(FILES "${_cr_folder}/libcr.so.${PROJECT_VERSION_MAJOR}" "${_cr_folder}/libcr.so"
+      DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endif()
 
 set(_cr_package "${CMAKE_INSTALL_LIBDIR}/cmake/cr")
 configure_package_config_file(cmake/cr-config.cmake.in "${PROJECT_BINARY_DIR}/package/cr-config.cmake"
     INSTALL_DESTINATION "${_cr_package}"
-    PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+    PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_BINDIR)
 # Before 1.0 a new minor version may change things.
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/package/cr-config-version.cmake"
     COMPATIBILITY SameMinorVersion)

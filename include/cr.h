@@ -1222,13 +1222,6 @@ class cr_text {
     const char *text_;
 };
 
-/** The struct that C sees, with strings in the place of the pointers. */
-struct cr_internal {
-    cr_text fullname;
-    cr_text temppath;
-    void *handle;
-};
-
 #if defined(CR_WINDOWS)
 #ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
@@ -1243,6 +1236,13 @@ typedef HMODULE so_handle;
 #define CR_PATH_SEPARATOR '/'
 typedef void *so_handle;
 #endif
+
+/** The struct that C sees, with strings in the place of the pointers. */
+struct cr_internal {
+    cr_text fullname;
+    cr_text temppath;
+    so_handle handle;
+};
 
 /** The library does by itself, when a plugin is opened, what this used to do. */
 static inline void cr_plat_init() { CR_TRACE }

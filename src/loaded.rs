@@ -114,7 +114,7 @@ impl Loaded {
         entry: &CStr,
         guarded: bool,
     ) -> Result<Loaded, Error> {
-        let library = Library::open(path, original, entry)?;
+        let library = Library::open(path, original, entry, &image.needed)?;
         let Some(address) = library.symbol(entry) else {
             return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
         };

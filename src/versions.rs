@@ -42,11 +42,13 @@ pub(crate) struct Versions {
     original: PathBuf,
     directory: Option<PathBuf>,
     copies: Vec<Version>,
+    /// No longer wanted, but still mapped: Windows does not remove such files.
+    unwanted: Vec<Version>,
 }
 
 impl Versions {
     pub(crate) fn new(original: PathBuf, directory: Option<PathBuf>) -> Self {
-        let versions = Versions { original, directory, copies: Vec::new() };
+        let versions = Versions { original, directory, copies: Vec::new(), unwanted: Vec::new() };
         versions.sweep();
         versions
     }
@@ -105,15 +107,7 @@ impl Versions {
 
     /// The file's name before and from its last dot.
     fn split(&self) -> (&OsStr, OsString) {
-        let name = self.original.file_name().unwrap_or_default();
-        let bytes = name.as_encoded_bytes();
-        let dot = bytes.iter().rposition(|byte| *byte == b'.').unwrap_or(bytes.len());
-        let (base, extension) = bytes.split_at(dot);
-        // SAFETY: split right before an ASCII character, or at the end.
-        let base = unsafe { OsStr::from_encoded_bytes_unchecked(base) };
-        // SAFETY: as above.
-        let extension = unsafe { OsStr::from_encoded_bytes_unchecked(extension) };
-        (base, extension.to_owned())
+        split(self.original.file_name().unwrap_or_default())
     }
 
     /// Removes what processes that no longer live have left under names with their number.
@@ -138,16 +132,22 @@ impl Versions {
     /// If the new one fails, rollbacks go down from `replaced`; if it works, the next ones go down from the new
     /// one. The last [`KEEP`] of both ways stay, older copies go.
     pub(crate) fn keep(&mut self, version: Version, replaced: u32) {
-        self.copies.retain(|copy| copy.number != version.number);
+        self.discard(|copy| copy.number == version.number);
         self.copies.sort_by_key(|copy| core::cmp::Reverse(copy.number));
         let mut from_new = 0;
         let mut from_replaced = 0;
-        self.copies.retain(|copy| {
+        self.discard(|copy| {
             from_new += 1;
             from_replaced += usize::from(copy.number <= replaced);
-            from_new <= KEEP || (copy.number <= replaced && from_replaced <= KEEP)
+            from_new > KEEP && (copy.number > replaced || from_replaced > KEEP)
         });
         self.copies.push(version);
+    }
+
+    /// Removes copies, and those from before that could not be removed then.
+    fn discard(&mut self, is_unwanted: impl FnMut(&mut Version) -> bool) {
+        self.unwanted.extend(self.copies.extract_if(.., is_unwanted));
+        self.unwanted.retain(|copy| !copy.remove());
     }
 
     /// The image of this version stayed mapped when it was unloaded.
@@ -178,10 +178,22 @@ impl Versions {
         let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
         let version = self.draft(number, &source, permissions)?.finish(Rc::clone(&image))?;
         let path = version.path.clone();
-        self.copies.retain(|copy| copy.number != number);
+        self.discard(|copy| copy.number == number);
         self.copies.push(version);
         Ok(Some((number, path, image)))
     }
+}
+
+/// A name before and from its last dot.
+fn split(name: &OsStr) -> (&OsStr, OsString) {
+    let bytes = name.as_encoded_bytes();
+    let dot = bytes.iter().rposition(|byte| *byte == b'.').unwrap_or(bytes.len());
+    let (base, extension) = bytes.split_at(dot);
+    // SAFETY: split right before an ASCII character, or at the end.
+    let base = unsafe { OsStr::from_encoded_bytes_unchecked(base) };
+    // SAFETY: as above.
+    let extension = unsafe { OsStr::from_encoded_bytes_unchecked(extension) };
+    (base, extension.to_owned())
 }
 
 impl Draft {
@@ -216,13 +228,40 @@ impl Version {
         let same = |id: FileId| id.device == self.id.device && id.inode == self.id.inode;
         sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| same(found.id))
     }
+
+    /// False if it is still there, and ours.
+    fn remove(&self) -> bool {
+        !self.is_intact() || sys::remove(&self.path).is_ok()
+    }
+
+    /// Gives it a name with the number of this process, under which it is swept when the process has ended.
+    fn mark_stale(&self) {
+        let process = format!(".{}", std::process::id());
+        let (stem, extension) = split(self.path.file_name().unwrap_or_default());
+        if stem.as_encoded_bytes().windows(process.len()).any(|part| part == process.as_bytes()) {
+            return; // it has one
+        }
+        for again in 0..1000 {
+            let mut name = stem.to_owned();
+            name.push(&process);
+            if again > 0 {
+                name.push(format!("-{again}"));
+            }
+            name.push(&extension);
+            let path = self.path.with_file_name(name);
+            if !path.exists() {
+                // If it cannot be renamed, there is nobody to tell and nothing to do.
+                let _ = fs::rename(&self.path, path);
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Version {
     fn drop(&mut self) {
-        if self.is_intact() {
-            // If it cannot be removed, there is nobody to tell and nothing to do.
-            let _ = sys::remove(&self.path);
+        if !self.remove() {
+            self.mark_stale();
         }
     }
 }

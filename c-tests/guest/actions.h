@@ -8,8 +8,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <sys/mman.h>
+#endif
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
@@ -39,6 +43,13 @@ static int recurse(int depth) {
     return recurse(depth + 1) + block[0];
 }
 
+#ifdef _WIN32
+
+static void lose_a_page(void) { RaiseException((DWORD)STATUS_DATATYPE_MISALIGNMENT, 0, 0, NULL); }
+static void kill_self(int signal) { raise(signal); }
+
+#else
+
 static void lose_a_page(void) {
     FILE *file = tmpfile();
     char *page;
@@ -52,6 +63,9 @@ static void lose_a_page(void) {
     fclose(file);
     *(volatile char *)page = 1;
 }
+static void kill_self(int signal) { kill(getpid(), signal); }
+
+#endif
 
 static int obey(struct script *s, struct cr_plugin *ctx, const struct script_order *order) {
     switch (order->action) {
@@ -78,7 +92,7 @@ static int obey(struct script *s, struct cr_plugin *ctx, const struct script_ord
         raise(order->value);
         break;
     case ACT_KILL_SELF:
-        kill(getpid(), order->value);
+        kill_self(order->value);
         break;
     case ACT_CALL:
         s->call(ctx, s->call_data);

@@ -1,5 +1,6 @@
 // A guest whose image the dynamic loader does not unmap: STICKY is 1 for a thread_local object with a destructor, 2
 // for a symbol that is unique in the process, 3 for a thread that goes on; without it, the linker has marked the image.
+// On Windows only the thread keeps it.
 #include "cr.h"
 
 #include "actions.h"
@@ -24,17 +25,27 @@ static void stick() { Unique<int>::value += 1; }
 #elif STICKY == 3
 
 // The thread holds its own image, as one does that must not lose its code.
+#ifdef _WIN32
+static bool hold(void *here) {
+    HMODULE image;
+    return GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, static_cast<const char *>(here), &image);
+}
+#else
 #include <dlfcn.h>
+static bool hold(void *here) {
+    Dl_info info;
+    return dladdr(here, &info) && dlopen(info.dli_fname, RTLD_NOW);
+}
+#endif
 
 static void *run(void *) {
     for (;;) {
-        pause();
+        sleep(1);
     }
 }
 static void stick() {
-    Dl_info info;
     pthread_t thread;
-    if (dladdr(reinterpret_cast<void *>(stick), &info) && dlopen(info.dli_fname, RTLD_NOW)) {
+    if (hold(reinterpret_cast<void *>(stick))) {
         pthread_create(&thread, nullptr, run, nullptr);
         pthread_detach(thread);
     }

@@ -5,11 +5,16 @@
 #ifndef CR_TEST_CHECK_H
 #define CR_TEST_CHECK_H
 
+#include "system.h"
+
 #include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What a host exits with. */
+enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
 struct scenario {
     const char *name;

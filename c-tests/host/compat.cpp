@@ -46,11 +46,12 @@ SCENARIO(s1_internals_so_load) {
 }
 
 SCENARIO(s1_internals_version_path_exists_and_del) {
-    CHECK_TEXT("/x/libname7.so", cr_version_path("/x/libname.so", 7, "").c_str());
-    CHECK_TEXT("/tmp/libname12.so", cr_version_path("/x/libname.so", 12, "/tmp/").c_str());
-    CHECK_TEXT("/x.y/name0", cr_version_path("/x.y/name", 0, "").c_str());
+#define FOLDER(name) SEPARATOR name SEPARATOR
+    CHECK_TEXT(FOLDER("x") "libname7.so", cr_version_path("/x/libname.so", 7, "").c_str());
+    CHECK_TEXT(FOLDER("tmp") "libname12.so", cr_version_path("/x/libname.so", 12, "/tmp/").c_str());
+    CHECK_TEXT(FOLDER("x.y") "name0", cr_version_path("/x.y/name", 0, "").c_str());
     CHECK_TEXT("name3.a", cr_version_path("name.a", 3, "").c_str());
-    CHECK_TEXT("/x/some.name3.a", cr_version_path("/x/some.name.a", 3, "").c_str());
+    CHECK_TEXT(FOLDER("x") "some.name3.a", cr_version_path("/x/some.name.a", 3, "").c_str());
     write_file("here", "", 0);
     CHECK(cr_exists("here"));
     CHECK(cr_exists(std::string(path_of("here"))));

@@ -154,7 +154,11 @@ SCENARIO(s1_struct_and_values) {
         CHECK_EQ(i, failures[i]);
     }
     CHECK_EQ(0x100, CR_USER);
+#ifdef _WIN32
+    CHECK_TEXT("name.dll", CR_PLUGIN("name"));
+#else
     CHECK_TEXT("libname.so", CR_PLUGIN("name"));
+#endif
     cr_plugin_main_func function = nullptr;
     enum cr_op tagged = CR_STEP;
     cr_op plain = tagged;

@@ -4,11 +4,10 @@
 
 #include "../guest/faults.h"
 #include "check.h"
+#include "system.h"
 
 #include <csignal>
 #include <cstdlib>
-#include <sys/wait.h>
-#include <unistd.h>
 
 namespace {
 
@@ -22,6 +21,12 @@ inline int exhaust_stack(int depth) {
     block[depth % 512] = static_cast<char>(depth);
     return crash_zero == 1 ? depth : exhaust_stack(depth + 1) + block[0];
 }
+
+} // namespace
+
+#ifndef _WIN32
+
+namespace {
 
 // Runs the function in a child process and returns its wait status; a child that goes on after it exits with 0.
 template <class Function> int status_of_child(Function function) {
@@ -43,5 +48,7 @@ template <class Function> int status_of_child(Function function) {
         CHECK(WIFSIGNALED(status));                                                                                    \
         CHECK_EQ(signal, WTERMSIG(status));                                                                            \
     } while (0)
+
+#endif
 
 #endif

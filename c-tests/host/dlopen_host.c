@@ -8,13 +8,10 @@
 #include "check.h"
 #include "files.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool (*open_plugin)(struct cr_plugin *, const char *);
 static int (*update_plugin)(struct cr_plugin *, bool);
@@ -25,6 +22,7 @@ static struct cr_plugin ctx;
 static __thread volatile int crashing;
 static volatile int zero;
 
+#ifndef _WIN32
 /* glibc's own, behind the interposed ones. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -52,6 +50,7 @@ void *aligned_alloc(size_t alignment, size_t size) {
     not_while_crashing();
     return __libc_memalign(alignment, size);
 }
+#endif
 
 static void *load(void) {
     void *library = dlopen(getenv("CR_TEST_LIBRARY"), RTLD_NOW | RTLD_LOCAL);

@@ -102,7 +102,7 @@ SCENARIO(events_of_a_refused_file_are_told_once) {
 }
 
 SCENARIO(events_tell_of_an_image_that_stays_mapped) {
-    Controlled p("sticky_thread_local_a");
+    Controlled p("sticky_thread_a");
     p.run();
     p.told();
     p.touch();

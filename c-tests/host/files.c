@@ -1,23 +1,19 @@
-#define _GNU_SOURCE /* mallinfo2, asprintf */
+#define _GNU_SOURCE /* asprintf */
 #include "files.h"
 
 #include "check.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 char *path_of(const char *name) {
     char here[PATH_MAX];
     char *path = NULL;
     CHECK(getcwd(here, sizeof here) != NULL);
-    CHECK(asprintf(&path, "%s/%s", here, name) > 0);
+    CHECK(asprintf(&path, "%s" SEPARATOR "%s", here, name) > 0);
     return path;
 }
 
@@ -27,7 +23,7 @@ char *guest_path(const char *guest) {
     if (!directory) {
         check_failed(__FILE__, __LINE__, "CR_TEST_GUESTS is not set");
     }
-    CHECK(asprintf(&path, "%s/%s.so", directory, guest) > 0);
+    CHECK(asprintf(&path, "%s" SEPARATOR "%s.so", directory, guest) > 0);
     if (!file_exists(path)) {
         skip("%s was not built: its compiler or linker is not installed", guest);
     }
@@ -64,7 +60,7 @@ void install_bytes(const void *bytes, size_t size, const char *path) {
     write_file(other, bytes, size);
     chmod(other, 0755);
     touch(other);
-    CHECK_EQ(0, rename(other, path));
+    CHECK_EQ(0, replace_file(other, path));
     free(other);
 }
 
@@ -83,15 +79,16 @@ void touch(const char *path) {
 }
 
 void set_time(const char *path, long seconds, long nanoseconds) {
-    struct timespec times[2];
-    times[0].tv_sec = times[1].tv_sec = 1700000000 + seconds;
-    times[0].tv_nsec = times[1].tv_nsec = nanoseconds;
-    CHECK_EQ(0, utimensat(AT_FDCWD, path, times, 0));
+    CHECK_EQ(0, set_modified(path, 1700000000LL + seconds, nanoseconds));
 }
 
 int file_exists(const char *path) {
     struct stat info;
+#ifdef _WIN32
+    return stat(path, &info) == 0;
+#else
     return lstat(path, &info) == 0;
+#endif
 }
 
 long file_size(const char *path) {
@@ -109,49 +106,31 @@ int same_file(const char *one, const char *other) {
     return same;
 }
 
+static int by_name(const void *one, const void *other) {
+    return strcmp(*(const char *const *)one, *(const char *const *)other);
+}
+
 char *list(const char *directory) {
-    struct dirent **entries = NULL;
-    int i, count = scandir(directory, &entries, NULL, alphasort);
-    char *names = (char *)calloc(1, 1);
-    size_t length = 0;
-    CHECK(count >= 0 && names);
-    for (i = 0; i < count; ++i) {
-        const char *name = entries[i]->d_name;
-        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
-            names = (char *)realloc(names, length + strlen(name) + 2);
-            CHECK(names != NULL);
-            length += (size_t)sprintf(names + length, "%s%s", length ? " " : "", name);
+    DIR *files = opendir(directory);
+    struct dirent *entry;
+    char *found[1024];
+    char *names;
+    size_t count = 0, length = 1, i;
+    CHECK(files != NULL);
+    while ((entry = readdir(files)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            CHECK(count < sizeof found / sizeof *found);
+            found[count] = strdup(entry->d_name);
+            length += strlen(found[count++]) + 1;
         }
-        free(entries[i]);
     }
-    free(entries);
+    closedir(files);
+    qsort(found, count, sizeof *found, by_name);
+    names = (char *)calloc(length, 1);
+    CHECK(names != NULL);
+    for (i = 0; i < count; ++i) {
+        strcat(strcat(names, i ? " " : ""), found[i]);
+        free(found[i]);
+    }
     return names;
-}
-
-int count_mapped(const char *text) {
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[PATH_MAX + 128];
-    int count = 0;
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps)) {
-        count += strstr(line, text) != NULL;
-    }
-    fclose(maps);
-    return count;
-}
-
-int count_descriptors(void) {
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    CHECK(directory != NULL);
-    while (readdir(directory)) {
-        ++count;
-    }
-    closedir(directory);
-    return count;
-}
-
-size_t memory_in_use(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
 }

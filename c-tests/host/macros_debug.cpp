@@ -3,7 +3,6 @@
 #include "fixture.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 SCENARIO(s1_macros_debug_prints) {
     const char *out = path_of("out.txt");

@@ -3,7 +3,9 @@
 #include "fixture.h"
 
 #include <csetjmp>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 #include <thread>
 
 namespace {
@@ -135,6 +137,7 @@ SCENARIO_DIES(r01_division_of_the_host_dies_of_it, SIGFPE) {
     crash_zero = fault_divide(crash_zero);
 }
 
+#ifndef _WIN32
 SCENARIO_DIES(r01_raise_of_the_host_dies_of_it, SIGTRAP) {
     Experienced p;
     about_to_die();
@@ -146,6 +149,7 @@ SCENARIO_DIES(r01_raise_sigbus_of_the_host_dies_of_it, SIGBUS) {
     about_to_die();
     raise(SIGBUS);
 }
+#endif
 
 SCENARIO_DIES(r01_stack_overflow_of_the_host_dies_of_sigsegv, SIGSEGV) {
     Experienced p;
@@ -159,6 +163,7 @@ SCENARIO_DIES(r01_stack_overflow_of_another_thread_dies_of_sigsegv, SIGSEGV) {
     std::thread([] { exhaust_stack(0); }).join();
 }
 
+#ifndef _WIN32
 SCENARIO_DIES(r01_kill_by_another_process_between_updates_dies_of_it, SIGSEGV) {
     Experienced p;
     about_to_die();
@@ -214,3 +219,4 @@ SCENARIO(r01_core_is_dumped_exactly_as_without) {
         skip("this system dumps no core, so there is nothing to compare");
     }
 }
+#endif

@@ -124,6 +124,7 @@ SCENARIO(r03_stack_overflow_in_load_and_unload) {
     CHECK(p.ctx.p == nullptr);
 }
 
+#ifndef _WIN32
 SCENARIO(r03_alternate_stack_of_the_host_is_still_its_own_after_close) {
     static char memory[65536];
     stack_t mine = {}, seen = {};
@@ -135,3 +136,4 @@ SCENARIO(r03_alternate_stack_of_the_host_is_still_its_own_after_close) {
     CHECK(seen.ss_sp == memory);
     CHECK_EQ(sizeof memory, seen.ss_size);
 }
+#endif

@@ -1,9 +1,7 @@
 // CONTRACT §3 rows 8 and 9: what counts as a change of the file, and when it is noticed.
 #include "fixture.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <fcntl.h> // AT_FDCWD
 
 namespace {
 
@@ -28,11 +26,11 @@ SCENARIO(r08_time_that_goes_backwards_is_a_change) {
 
 SCENARIO(r08_nanoseconds_are_a_change) {
     Plugin p("general_a");
-    set_time(p.path.c_str(), 7, 100);
+    set_time(p.path.c_str(), 7, 5 * TIME_STEP);
     p.run();
-    set_time(p.path.c_str(), 7, 101);
+    set_time(p.path.c_str(), 7, 6 * TIME_STEP);
     is_loaded(p, 2);
-    set_time(p.path.c_str(), 7, 99);
+    set_time(p.path.c_str(), 7, 4 * TIME_STEP);
     is_loaded(p, 3);
     p.close();
 }
@@ -62,6 +60,7 @@ SCENARIO(r08_another_size_with_the_same_time_and_inode_is_a_change) {
     p.close();
 }
 
+#ifndef _WIN32
 SCENARIO(r08_symbolic_link_that_points_elsewhere_is_a_change) {
     install("general_a", path_of("one.so"));
     install("general_b", path_of("two.so"));
@@ -92,6 +91,7 @@ SCENARIO(r08_mode_owner_and_access_time_are_no_change) {
     CHECK_CONTEXT(p, 1, CR_NONE, 2, 0);
     p.close();
 }
+#endif
 
 SCENARIO(r08_file_that_was_refused_is_tried_again_when_only_its_time_changes) {
     Plugin p("general_a");

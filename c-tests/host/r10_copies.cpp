@@ -4,9 +4,9 @@
 
 #include <climits>
 #include <string>
+#ifndef _WIN32
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#endif
 #include <vector>
 
 namespace {
@@ -23,15 +23,7 @@ bool has_text(const std::string &path, const char *text = "not yours") {
     return same;
 }
 
-// The number of a process that has ended.
-std::string dead_process() {
-    pid_t child = fork();
-    if (child == 0) {
-        _exit(0);
-    }
-    waitpid(child, nullptr, 0);
-    return std::to_string(child);
-}
+std::string dead_process() { return std::to_string(number_of_dead_process()); }
 
 std::string own_process() { return std::to_string(getpid()); }
 
@@ -89,6 +81,7 @@ SCENARIO(r10_file_of_another_with_the_name_of_a_copy_stays) {
     CHECK(has_text("libguest2.so"));
 }
 
+#ifndef _WIN32
 SCENARIO(r10_link_with_the_name_of_a_copy_is_not_followed) {
     write_text("victim");
     CHECK_EQ(0, symlink("victim", "libguest1.so"));
@@ -101,6 +94,7 @@ SCENARIO(r10_link_with_the_name_of_a_copy_is_not_followed) {
     CHECK_TEXT("libguest.so libguest1.so libguest2.so victim", list("."));
     CHECK(has_text("victim"));
 }
+#endif
 
 SCENARIO(r10_close_removes_all_that_was_made) {
     Plugin p("general_a");
@@ -111,9 +105,11 @@ SCENARIO(r10_close_removes_all_that_was_made) {
     p.on(CR_STEP, ACT_RETURN);
     p.run();
     p.run_next("general_c");
+#ifndef _WIN32 // wine 8 keeps an image mapped that it could not load, and with it the file
     p.install("undefined_b");
     CHECK_EQ(-2, p.update());
     p.run();
+#endif
     install_bytes("garbage", 7, p.path.c_str());
     CHECK_EQ(-2, p.update());
     p.run();
@@ -121,6 +117,7 @@ SCENARIO(r10_close_removes_all_that_was_made) {
     CHECK_TEXT("libguest.so", list("."));
 }
 
+#ifndef _WIN32
 SCENARIO(r10_close_leaves_what_has_taken_the_place_of_a_copy) {
     Plugin p("general_a");
     p.run();
@@ -130,6 +127,7 @@ SCENARIO(r10_close_leaves_what_has_taken_the_place_of_a_copy) {
     CHECK_TEXT("libguest.so libguest1.so", list("."));
     CHECK(has_text("libguest1.so"));
 }
+#endif
 
 SCENARIO(r10_rollback_whose_copy_was_deleted_is_no_end) {
     Plugin p("general_a");
@@ -227,6 +225,7 @@ SCENARIO(r10_stale_copies_in_the_temporary_path_are_swept) {
     CHECK_TEXT("", list("elsewhere"));
 }
 
+#ifndef _WIN32
 SCENARIO(r10_two_processes_with_one_guest_do_not_disturb_each_other) {
     int to_child[2], to_parent[2];
     char byte = 0;
@@ -273,6 +272,7 @@ SCENARIO(r10_two_processes_with_one_guest_do_not_disturb_each_other) {
     cr_plugin_close(ctx);
     CHECK_TEXT("libguest.so", list("."));
 }
+#endif
 
 SCENARIO(r10_plugins_of_one_name_share_a_directory) {
     std::vector<Plugin *> plugins;
@@ -342,6 +342,7 @@ SCENARIO(r10_file_in_the_place_of_the_copy_directory) {
     p.close();
 }
 
+#ifndef _WIN32
 SCENARIO(r10_full_disk_is_reported_and_tried_again) {
     // A limit on the size of files stands for the full disk: it needs no rights, and fails in the middle of the copy.
     Plugin p("general_a");
@@ -360,6 +361,7 @@ SCENARIO(r10_full_disk_is_reported_and_tried_again) {
     p.close();
     CHECK_TEXT("libguest.so", list("."));
 }
+#endif
 
 SCENARIO(r11_temporary_path_without_a_separator_gets_one) {
     CHECK_EQ(0, mkdir("elsewhere", 0755));

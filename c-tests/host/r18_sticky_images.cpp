@@ -5,7 +5,7 @@ namespace {
 
 std::string messages;
 
-inline void keep_message(const char *format, const char *text) {
+template <class... More> void keep_message(const char *format, const char *text, More...) {
     (void)format;
     messages += text;
 }
@@ -52,11 +52,14 @@ void is_always_fresh(const char *first, const char *second, const char *reason) 
     CHECK_EQ(101, p.orders.data_counter);
     p.run_next("general_c");
     p.close();
+#ifndef _WIN32 // files that are mapped stay there, see windows_copies_that_stay_mapped_are_swept_later
     CHECK_TEXT("libguest.so", list("."));
+#endif
 }
 
 } // namespace
 
+#ifndef _WIN32
 SCENARIO(r18_image_with_thread_local_destructors) { 
     is_always_fresh("sticky_thread_local_a", "sticky_thread_local_b", "thread_local objects");
 }
@@ -64,14 +67,17 @@ SCENARIO(r18_image_with_thread_local_destructors) {
 SCENARIO(r18_image_with_unique_symbols) { 
     is_always_fresh("sticky_unique_a", "sticky_unique_b", "its symbol _ZN6UniqueIiE5valueE is unique");
 }
+#endif
 
 SCENARIO(r18_image_with_a_running_thread) { 
     is_always_fresh("sticky_thread_a", "sticky_thread_b", "something else holds it");
 }
 
+#ifndef _WIN32
 SCENARIO(r18_image_that_is_marked_to_stay) {
     is_always_fresh("sticky_marked_a", "sticky_marked_b", "linked with -z nodelete");
 }
+#endif
 
 SCENARIO(r18_image_that_is_unmapped_is_not_reported) {
     Plugin p("general_a");
@@ -83,7 +89,11 @@ SCENARIO(r18_image_that_is_unmapped_is_not_reported) {
 
 SCENARIO(r18_image_that_stays_may_be_opened_again) {
     for (int i = 0; i < 3; ++i) {
+#ifdef _WIN32
+        Plugin p("sticky_thread_a");
+#else
         Plugin p("sticky_unique_a");
+#endif
         p.run(2);
         CHECK_EQ(102, p.orders.data_counter);
         CHECK_EQ(102, p.orders.state_counter);

@@ -2,7 +2,6 @@
 #include "crash.h"
 #include "fixture.h"
 
-#include <dlfcn.h>
 #include <thread>
 
 namespace {
@@ -233,6 +232,7 @@ SCENARIO(r20_crash_in_a_constructor_on_another_thread) {
     p.close();
 }
 
+#ifndef _WIN32
 SCENARIO_DIES(r20_constructor_of_a_library_that_the_host_loads_itself_dies_of_its_fault, SIGSEGV) {
     Living p("lifetime_a");
     p.run();
@@ -241,6 +241,7 @@ SCENARIO_DIES(r20_constructor_of_a_library_that_the_host_loads_itself_dies_of_it
     about_to_die();
     dlopen(path_of("libown.so"), RTLD_NOW);
 }
+#endif
 
 SCENARIO(r20_exception_out_of_a_constructor_with_a_catch_in_the_host) {
     // It arrives, or it is a failure; afterwards the plugin and the loader work.

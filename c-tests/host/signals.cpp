@@ -19,11 +19,13 @@ void crashes_with(const char *guest, script_action action, int value, int failur
     p.close();
 }
 
+#ifndef _WIN32
 bool blocked(int signal) {
     sigset_t mask;
     CHECK_EQ(0, pthread_sigmask(SIG_SETMASK, nullptr, &mask));
     return sigismember(&mask, signal) == 1;
 }
+#endif
 
 } // namespace
 
@@ -31,6 +33,7 @@ SCENARIO(s2_sigsegv_is_segfault) { crashes_with("general_b", ACT_NULL_WRITE, 0, 
 SCENARIO(s2_sigill_is_illegal) { crashes_with("general_b", ACT_ILLEGAL, 0, CR_ILLEGAL); }
 SCENARIO(s2_sigbus_is_misalign) { crashes_with("general_b", ACT_BUS, 0, CR_MISALIGN); }
 SCENARIO(s2_sigabrt_is_abort) { crashes_with("general_b", ACT_ABORT, 0, CR_ABORT); }
+#ifndef _WIN32
 SCENARIO(s2_raise_in_the_guest_is_a_crash) {
     crashes_with("general_b", ACT_RAISE, SIGSEGV, CR_SEGFAULT);
     crashes_with("general_b", ACT_RAISE, SIGILL, CR_ILLEGAL);
@@ -41,8 +44,10 @@ SCENARIO(s2_kill_of_itself_in_the_guest_is_a_crash) {
     crashes_with("general_b", ACT_KILL_SELF, SIGSEGV, CR_SEGFAULT);
     crashes_with("general_b", ACT_KILL_SELF, SIGABRT, CR_ABORT);
 }
+#endif
 SCENARIO(s2_uncaught_exception_is_abort) { crashes_with("general_cpp_b", ACT_THROW, 1, CR_ABORT); }
 
+#ifndef _WIN32
 SCENARIO(s2_signal_mask_after_a_crash_is_the_one_from_before) {
     sigset_t mask;
     sigemptyset(&mask);
@@ -64,6 +69,7 @@ SCENARIO(s2_signal_mask_after_a_crash_is_the_one_from_before) {
     }
     p.close();
 }
+#endif
 
 SCENARIO(s2_exception_of_the_guest_reaches_the_catch_of_the_host) {
     Plugin p("general_cpp_a");

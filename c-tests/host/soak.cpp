@@ -2,12 +2,13 @@
 // makes no system call.
 #include "fixture.h"
 
+#ifdef __linux__
 #include <csignal>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+#endif
 
 namespace {
 
@@ -103,12 +104,14 @@ SCENARIO(soak_thousand_refused_files) {
         CHECK_EQ(-2, p.update());
         p.run();
     });
+#ifndef _WIN32 // wine 8 keeps an image mapped that it could not load, and with it the file
     p.install("undefined_b");
     stays_flat([&p](int) {
         p.touch();
         CHECK_EQ(-2, p.update());
         p.run();
     });
+#endif
     p.close();
     CHECK_TEXT("libguest.so", list("."));
 }
@@ -123,6 +126,7 @@ SCENARIO(soak_thousand_plugins) {
     });
 }
 
+#ifndef _WIN32
 SCENARIO(soak_update_without_check_makes_no_system_call) {
     Plugin p("general_a");
     p.run();
@@ -166,3 +170,4 @@ SCENARIO_DIES(soak_system_calls_would_be_noticed, SIGSYS) {
     about_to_die();
     p.update(true);
 }
+#endif

@@ -1,5 +1,6 @@
 // Every way in which a file changes is noticed by the next update, also when the kernel is asked whether anything has
 // happened instead of the file being looked at. That begins once the file has been the same for a while.
+#ifndef _WIN32
 #include "fixture.h"
 
 #include <atomic>
@@ -524,3 +525,5 @@ SCENARIO(watch_on_two_threads_at_once) {
     CHECK_EQ(0, wrong.load());
     CHECK_EQ(0, count_watches());
 }
+
+#endif

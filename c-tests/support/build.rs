@@ -27,11 +27,22 @@ pub(crate) fn suite() -> &'static Suite {
 }
 
 /// The C files that are not part of the one large host.
-const COMMON: [&str; 2] = ["runner.c", "files.c"];
+const COMMON: [&str; 4] = ["runner.c", "files.c", "system_posix.c", "system_windows.c"];
 const DLOPEN: &str = "dlopen_host.c";
 
 /// What a host needs besides the library.
-const SYSTEM_LIBRARIES: [&str; 3] = ["-pthread", "-ldl", "-lm"];
+fn system_libraries() -> &'static [&'static str] {
+    if target::is_windows() {
+        &["-pthread", "-lntdll", "-luserenv", "-lws2_32", "-ldbghelp"]
+    } else {
+        &["-pthread", "-ldl", "-lm"]
+    }
+}
+
+/// Programs end so.
+pub(crate) fn executable(name: &str) -> String {
+    if target::is_windows() { format!("{name}.exe") } else { name.to_owned() }
+}
 
 /// An executable file to be made by one call of a compiler.
 struct Job {
@@ -51,7 +62,11 @@ fn prepare() -> Suite {
 
     let libraries = std::env::var_os("CR_LIB_DIR").map(PathBuf::from);
     let built = libraries.unwrap_or_else(|| target.join(format!("capi/{}/release", target::triple())));
-    let suite = Suite { static_library: built.join("libcr.a"), shared_library: built.join("libcr.so"), directory };
+    let suite = Suite {
+        static_library: built.join("libcr.a"),
+        shared_library: built.join(if target::is_windows() { "cr.dll" } else { "libcr.so" }),
+        directory,
+    };
     let stamp = suite.directory.join("stamp");
     let key = key_of_all(&suite);
     if fs::read_to_string(&stamp).ok() != Some(key) {
@@ -82,6 +97,9 @@ fn build_all(suite: &Suite) {
     let sources = root().join("c-tests/host");
     let objects = suite.directory.join("objects");
     fs::create_dir_all(&objects).unwrap();
+    if target::is_windows() {
+        absent_library(&suite.directory.join("guests"));
+    }
     let mut jobs = guests(&suite.directory.join("guests"));
     let mut common = Vec::new();
     let mut of_host = Vec::new();
@@ -102,12 +120,15 @@ fn build_all(suite: &Suite) {
 
     let link = |name: &str, objects: &[PathBuf], library: Option<&Path>| {
         let mut command = compiler_in_ci(true);
-        command.arg("-o").arg(suite.directory.join(name)).args(objects).args(&common).args(library);
-        if let Some(place) = library.and_then(Path::parent) {
+        command.arg("-o").arg(suite.directory.join(executable(name))).args(objects).args(&common).args(library);
+        if target::is_windows() {
+            // Libraries are found beside the program.
+            fs::copy(&suite.shared_library, suite.directory.join("cr.dll")).unwrap();
+        } else if let Some(place) = library.and_then(Path::parent) {
             // Where the shared library is found again, under its SONAME if it has one.
             command.arg(format!("-Wl,-rpath,{}", place.display()));
         }
-        expect_success(command.args(SYSTEM_LIBRARIES));
+        expect_success(command.args(system_libraries()));
     };
     link("host", &of_host, Some(&suite.static_library));
     link("host_shared", &of_host, Some(&suite.shared_library));
@@ -118,15 +139,28 @@ fn object_job(source: &Path, object: &Path) -> Job {
     let cpp = source.extension().is_some_and(|extension| extension == "cpp");
     let mut command = compiler_in_ci(cpp);
     // C with the system's extensions: the hosts speak to Linux, not only to C.
-    command.arg(if cpp { "-std=c++11" } else { "-std=gnu11" }).args(["-g", "-Wall", "-Wextra", "-pthread"]);
+    // The same goes for C++ with MinGW's headers; those of glibc have the extensions anyway.
+    let cpp_standard = if target::is_windows() { "-std=gnu++11" } else { "-std=c++11" };
+    command.arg(if cpp { cpp_standard } else { "-std=gnu11" }).args(["-g", "-Wall", "-Wextra", "-pthread"]);
     command.arg("-I").arg(root().join("include")).arg("-c").arg(source).arg("-o").arg(object);
     Job { output: object.to_owned(), sources: vec![source.to_owned()], command, optional: false }
 }
 
+/// An import library for a library that does not exist: on Windows no symbol is left open by the linker, but a library
+/// may be missing.
+fn absent_library(directory: &Path) {
+    let definition = directory.join("nowhere.def");
+    fs::write(&definition, "LIBRARY nowhere_to_be_found.dll\nEXPORTS\nnowhere_to_be_found\ncr_main\n").unwrap();
+    let mut command = target::binutil("dlltool");
+    expect_success(command.arg("-d").arg(definition).arg("-l").arg(directory.join("libnowhere.a")));
+}
+
 /// The guests of guests.list.
 fn guests(directory: &Path) -> Vec<Job> {
-    let list = fs::read_to_string(root().join("c-tests/guests.list")).unwrap();
-    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lists: &[&str] = if target::is_windows() { &["guests", "guests_windows"] } else { &["guests"] };
+    let read = |name: &&str| fs::read_to_string(root().join(format!("c-tests/{name}.list"))).unwrap();
+    let list: String = lists.iter().map(read).collect();
+    let lines = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#') && can_be_built(line));
     lines
         .map(|line| {
             let mut words = line.split_whitespace();
@@ -135,13 +169,24 @@ fn guests(directory: &Path) -> Vec<Job> {
             let cpp = source.extension().is_some_and(|extension| extension == "cpp");
             let x86 = words.clone().any(|flag| flag == "-m32" || flag == "-m64");
             let mut command = match which {
+                "cc" if x86 && target::is_windows() => compiler_of_the_other_size(),
                 "cc" if x86 => Command::new("cc"),
+                // MinGW's gcc takes its own linker without a word.
+                "cc" if target::is_windows() && words.clone().any(|flag| flag == "-fuse-ld=lld") => {
+                    named_compiler("clang")
+                }
                 "cc" => compiler_in_ci(cpp),
                 other => named_compiler(other),
             };
             let output = directory.join(format!("{name}.so"));
             command.args(["-shared", "-fPIC", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
             command.arg(&source).arg("-o").arg(&output).args(words.clone());
+            if target::is_windows() && !x86 {
+                command.arg("-L").arg(directory).arg("-lnowhere");
+                // The address is otherwise made of the file's name, which is the same for all versions of a guest only
+                // if a compiler has not been told to write it elsewhere, as here.
+                command.arg("-Wl,--image-base=0x270000000");
+            }
             if let Some(linker) = words.clone().find_map(|flag| flag.strip_prefix("-fuse-ld=")) {
                 command.args(target::find_linker(linker));
             }
@@ -173,6 +218,19 @@ fn named_compiler(name: &str) -> Command {
             command
         }
     }
+}
+
+/// There are linkers and switches for ELF alone.
+fn can_be_built(line: &str) -> bool {
+    let elf = ["-fuse-ld=gold", "-fuse-ld=mold", "-Wl,-z,"];
+    !(target::is_windows() && elf.iter().any(|flag| line.contains(flag)))
+}
+
+/// MinGW's compilers make code of one size of pointer.
+fn compiler_of_the_other_size() -> Command {
+    let mut command = Command::new("clang");
+    command.args(["--target=i686-w64-mingw32", "-fuse-ld=lld", "-Wl,--no-entry"]);
+    command
 }
 
 /// Runs the jobs whose files are older than what they are made of, some at a time.

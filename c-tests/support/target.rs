@@ -24,6 +24,11 @@ pub(crate) fn is_emulated() -> bool {
     runner().first().is_some_and(|program| program.contains("qemu"))
 }
 
+/// Is the target Windows?
+pub(crate) fn is_windows() -> bool {
+    triple().contains("windows")
+}
+
 /// A program of the target, ready to be run.
 pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
     match &runner()[..] {
@@ -61,7 +66,8 @@ pub(crate) fn find_linker(linker: &str) -> Option<String> {
 
 /// The name that compilers in C have for the target: without a vendor, and with the processor's plain name.
 pub(crate) fn gnu_triple() -> String {
-    triple().replace("-unknown", "").replace("riscv64gc", "riscv64")
+    let triple = triple().replace("-unknown", "").replace("riscv64gc", "riscv64");
+    triple.replace("-pc-windows-gnu", "-w64-mingw32")
 }
 
 /// A program of the GNU binutils that can read the target's files.

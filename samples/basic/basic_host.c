@@ -3,7 +3,11 @@
  * Usage: basic_host_c [guest]. Ctrl-C ends it, and so does a guest whose cr_main returns a positive number. */
 #include <signal.h>
 #include <stdio.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <time.h>
+#endif
 
 #define CR_HOST CR_UNSAFE
 #include "cr.h"
@@ -21,10 +25,14 @@ static void on_signal(int number) {
 }
 
 static void sleep_ms(long ms) {
+#ifdef _WIN32
+    Sleep((DWORD)ms);
+#else
     struct timespec time;
     time.tv_sec = ms / 1000;
     time.tv_nsec = ms % 1000 * 1000000;
     nanosleep(&time, NULL);
+#endif
 }
 
 int main(int argc, char **argv) {

@@ -8,6 +8,7 @@
 //! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
 //! arms it again. So a guest that calls back into the library cannot make us lose our place.
 
+#[cfg(not(windows))]
 #[macro_use]
 mod assembly;
 

@@ -64,7 +64,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     let patches = hide_constructors(&dynamic.dyns, table, target);
     let state = state_sections(&elf, &segments);
     let registrars = Some(registrars(&elf, &segments));
-    Ok(Image { state, extent: segments.extent(), lifecycle, registrars, patches })
+    Ok(Image { state, extent: segments.extent(), lifecycle, registrars, patches, ..Image::default() })
 }
 
 /// The file header: an ELF shared object for this machine?

@@ -7,7 +7,7 @@ mod commands;
 mod exports;
 mod symbols;
 
-use super::{Image, Lifecycle, Section, SectionKind, Target};
+use super::{Image, Section, SectionKind, Target};
 use crate::error::Error;
 use commands::{Command, Segment};
 use core::ops::Range;
@@ -62,7 +62,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     // be changed, which its signature does not allow.
     let extent = segments.first().map_or(0, |first| first.address)..segments.last().map_or(0, Segment::end);
     let state = state_sections(&segments);
-    Ok(Image { state, extent, lifecycle: Lifecycle::default(), registrars: None, patches: Vec::new() })
+    Ok(Image { state, extent, ..Image::default() })
 }
 
 /// An image whose layout makes sense.

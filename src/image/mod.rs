@@ -33,6 +33,8 @@ pub(crate) struct Image {
     pub(crate) lifecycle: Lifecycle,
     /// The words through which it calls `__cxa_atexit`. None: the format does not say.
     pub(crate) registrars: Option<Vec<u64>>,
+    /// The names of the libraries that it needs, if the dynamic loader does not tell which of them is missing.
+    pub(crate) needed: Vec<String>,
     /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
     pub(crate) patches: Vec<Patch>,
 }

@@ -53,12 +53,13 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
             return Err(nonsense("data directory"));
         }
     }
-    check_imports(&view)?;
+    let needed = check_imports(&view)?;
+    check_tls(&view)?;
     check_relocations(&view)?;
     check_export(&view, entry)?;
     let (lifecycle, patches) = take_entry(&view)?;
     let extent = 0..headers.image_size.into();
-    Ok(Image { state: state_sections(&sections), extent, lifecycle, registrars: None, patches })
+    Ok(Image { state: state_sections(&sections), extent, lifecycle, needed, patches, ..Image::default() })
 }
 
 fn check_end(what: &'static str, need: u64, len: u64) -> Result<(), Error> {
@@ -89,6 +90,8 @@ struct Headers {
     symbols: u64,
     symbol_count: u64,
     entry: u32,
+    /// The address that it was linked for.
+    base: u64,
     image_size: u32,
     headers_size: u32,
     directories: usize,
@@ -156,11 +159,15 @@ impl Headers {
         if usize::from(size) < directories {
             return Err(nonsense("optional header"));
         }
-        let (Some(entry), Some(image_size), Some(headers_size), Some(count)) =
-            (word(16), word(56), word(60), word(directories - 4))
+        let (Some(entry), Some(base), Some(image_size), Some(headers_size), Some(count)) =
+            (word(16), word(if wide { 24 } else { 28 }), word(56), word(60), word(directories - 4))
         else {
             return Err(nonsense("optional header"));
         };
+        let base = u64::from(if wide { word(28).unwrap_or(0) } else { 0 }) << 32 | u64::from(base);
+        if !base.is_multiple_of(0x1_0000) {
+            return Err(nonsense("optional header"));
+        }
         let directories_end = directories as u64 + 8 * u64::from(count);
         if directories_end > u64::from(size) || u64::from(headers_size) < end || headers_size > image_size {
             return Err(nonsense("optional header"));
@@ -174,6 +181,7 @@ impl Headers {
             symbols: symbols.into(),
             symbol_count: symbol_count.into(),
             entry,
+            base,
             image_size,
             headers_size,
             directories: count.min(16) as usize,
@@ -307,8 +315,9 @@ impl<'a> View<'a> {
 }
 
 /// The loader follows these without a look: names and tables of the libraries that are needed.
-fn check_imports(view: &View<'_>) -> Result<(), Error> {
-    let Some((table, _)) = view.headers.directory(view.bytes, IMPORTS) else { return Ok(()) };
+fn check_imports(view: &View<'_>) -> Result<Vec<String>, Error> {
+    let mut needed = Vec::new();
+    let Some((table, _)) = view.headers.directory(view.bytes, IMPORTS) else { return Ok(needed) };
     let bad = || nonsense("import table");
     let mut address = table;
     loop {
@@ -317,9 +326,9 @@ fn check_imports(view: &View<'_>) -> Result<(), Error> {
             return Err(bad());
         };
         if name == 0 || slots == 0 {
-            return Ok(());
+            return Ok(needed);
         }
-        view.text(name).ok_or_else(bad)?;
+        needed.push(String::from_utf8_lossy(view.text(name).ok_or_else(bad)?).into_owned());
         check_lookup(view, if lookup == 0 { slots } else { lookup }, slots)?;
         address = address.checked_add(20).ok_or_else(bad)?;
     }
@@ -344,6 +353,26 @@ fn check_lookup(view: &View<'_>, lookup: u32, slots: u32) -> Result<(), Error> {
         }
     }
     Err(bad())
+}
+
+/// The loader writes the module's number to where this table says, and copies and calls what it names. Its addresses are
+/// those of an image that lies where it was linked for.
+fn check_tls(view: &View<'_>) -> Result<(), Error> {
+    let Some((table, _)) = view.headers.directory(view.bytes, TLS) else { return Ok(()) };
+    let bad = || nonsense("table of thread-local storage");
+    let size: u32 = if view.headers.wide { 8 } else { 4 };
+    for field in 0..4 {
+        let at = table.checked_add(field * size).ok_or_else(bad)?;
+        let low = view.u32(at).ok_or_else(bad)?;
+        let high = if view.headers.wide { view.u32(at + 4).ok_or_else(bad)? } else { 0 };
+        let address = u64::from(high) << 32 | u64::from(low);
+        let within = address.checked_sub(view.headers.base);
+        // Only the third is always there: the place of the number.
+        if !(address == 0 && field != 2) && within.is_none_or(|within| within > view.headers.image_size.into()) {
+            return Err(bad());
+        }
+    }
+    Ok(())
 }
 
 /// Blocks of places to be changed when the image does not get the address that it was linked for.

@@ -153,6 +153,8 @@ impl Plugin {
         self.trace("cr_plugin_close");
         self.call(context, cr_op::CR_CLOSE);
         self.unload(context);
+        // Before their files: those that are mapped may not be removed.
+        self.generations.take();
         self.event(context, cr_event_type::CR_EVENT_CLOSED, context.version(), || "closed".into());
         true
     }

@@ -85,18 +85,24 @@ pub(crate) fn cross(machine: &Machine) -> Result<()> {
         configure.arg(format!("-DCR_CARGO={}", cargo.display()));
     }
     configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()));
-    let processor = machine.triple.split('-').next().unwrap_or_default().replace("riscv64gc", "riscv64");
-    configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
-    configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.tool("gcc")));
-    configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.tool("g++")));
+    if machine.is_windows() {
+        configure.arg(format!("-DCMAKE_TOOLCHAIN_FILE={}", root().join("cmake/mingw-w64.cmake").display()));
+    } else {
+        let processor = machine.triple.split('-').next().unwrap_or_default().replace("riscv64gc", "riscv64");
+        configure.args(["-DCMAKE_SYSTEM_NAME=Linux", &format!("-DCMAKE_SYSTEM_PROCESSOR={processor}")]);
+        configure.arg(format!("-DCMAKE_C_COMPILER={}", machine.compiler("gcc")));
+        configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.compiler("g++")));
+    }
     configure.arg(format!("-DCMAKE_CROSSCOMPILING_EMULATOR={}", machine.runner.replace(' ', ";")));
     run(configure.envs(environment.clone()))?;
-    run(command("cmake").arg("--build").arg(&build).envs(environment))?;
+    run(command("cmake").arg("--build").arg(&build).envs(environment.clone()))?;
     // The scenarios run as Rust tests, too, with the list of those that an emulator cannot run. Here it is shown
     // that CTest runs what was built.
     let mut ctest = command("ctest");
     ctest.arg("--test-dir").arg(&build).args(["--output-on-failure", "--timeout", "300", "--no-tests=error"]);
-    run(ctest.args(["--tests-regex", "^s1_|r01_threads|shared.r01_crash_of_the_host_between|dlopen_library_lives"]))
+    run(ctest
+        .envs(environment)
+        .args(["--tests-regex", "^s1_|r01_threads|shared.r01_crash_of_the_host_between|dlopen_library_lives"]))
 }
 
 /// Installs the build of `project` and returns the prefix.

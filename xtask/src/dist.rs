@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: what `cmake --install` installs, but for the CMake package.
 
-use crate::libs;
 use crate::tools::root;
+use crate::{libs, machine};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(crate) fn install(built: &Path, prefix: &Path) -> Result<()> {
 
 /// cr.pc from the template that CMake uses too.
 fn pkg_config(version: &str) -> Result<String> {
-    let private: Vec<String> = libs::native_libs()?.iter().map(|name| format!("-l{name}")).collect();
+    let private: Vec<String> = libs::native_libs(machine::native()?)?.iter().map(|name| format!("-l{name}")).collect();
     Ok(fs::read_to_string(root().join("cmake/cr.pc.in"))?
         .replace("@CR_PC_PREFIX@", "../..")
         .replace("@CR_PC_INCLUDEDIR@", "${prefix}/include")

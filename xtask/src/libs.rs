@@ -22,9 +22,11 @@ pub(crate) fn soname() -> Result<String> {
 }
 
 /// What a program with libcr.a in it needs besides, as `cmake/native-libs.cmake` has it.
-pub(crate) fn native_libs() -> Result<Vec<String>> {
+pub(crate) fn native_libs(machine: &Machine) -> Result<Vec<String>> {
     let text = fs::read_to_string(root().join("cmake/native-libs.cmake"))?;
-    let list = text.lines().find_map(|line| line.strip_prefix("set(CR_NATIVE_LIBS "));
+    let mut lists = text.lines().filter_map(|line| line.trim().strip_prefix("set(CR_NATIVE_LIBS "));
+    // The first one is that for Windows.
+    let list = if machine.is_windows() { lists.next() } else { lists.nth(1) };
     let list = list.and_then(|rest| rest.strip_suffix(')')).context("no CR_NATIVE_LIBS in native-libs.cmake")?;
     Ok(list.split_whitespace().map(str::to_owned).collect())
 }
@@ -46,6 +48,12 @@ pub(crate) fn build(machine: &Machine) -> Result<()> {
     build_kind(machine, "staticlib", &[])?;
     let made = machine.target_dir().join(machine.triple).join("release");
     replace(&made.join("libcr.a"), &lib.join("libcr.a"))?;
+
+    if machine.is_windows() {
+        build_kind(machine, "cdylib", &[])?;
+        replace(&made.join("libcr.dll.a"), &lib.join("libcr.dll.a"))?;
+        return replace(&made.join("cr.dll"), &lib.join("cr.dll"));
+    }
 
     // Cargo sets no SONAME.
     build_kind(machine, "cdylib", &["--", "-C", &format!("link-arg=-Wl,-soname,{soname}")])?;

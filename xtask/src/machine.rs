@@ -1,6 +1,7 @@
 //! The machines that are tested from here: this one, and others with a cross compiler, an emulator, or neither.
 
 use crate::tools::{self, cargo, command, output, work_dir};
+use crate::wine;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,8 @@ pub(crate) struct Machine {
     pub(crate) foreign: bool,
     /// In front of the names of its own compilers and binutils; empty if those of this machine serve it.
     prefix: &'static str,
+    /// Behind the names of its compilers.
+    suffix: &'static str,
     /// The program that runs its programs, with its arguments; empty if this machine can.
     pub(crate) runner: &'static str,
     /// Files that must be there, programs by their names, and the Debian packages that bring them.
@@ -25,6 +28,7 @@ const AARCH64: Machine = Machine {
     triple: "aarch64-unknown-linux-gnu",
     foreign: true,
     prefix: "aarch64-linux-gnu-",
+    suffix: "",
     runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
     needs: &[
         ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
@@ -40,6 +44,7 @@ const I686: Machine = Machine {
     triple: "i686-unknown-linux-gnu",
     foreign: true,
     prefix: "i686-linux-gnu-",
+    suffix: "",
     runner: "",
     needs: &[
         ("i686-linux-gnu-gcc", "gcc-i686-linux-gnu"),
@@ -56,6 +61,7 @@ const RISCV64: Machine = Machine {
     triple: "riscv64gc-unknown-linux-gnu",
     foreign: true,
     prefix: "riscv64-linux-gnu-",
+    suffix: "",
     runner: "qemu-riscv64 -L /usr/riscv64-linux-gnu",
     needs: &[
         ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
@@ -65,7 +71,21 @@ const RISCV64: Machine = Machine {
     ],
 };
 
-static OTHERS: [Machine; 3] = [AARCH64, I686, RISCV64];
+/// Wine runs its programs. Of MinGW's two thread libraries, C++11 needs the one with POSIX threads.
+const WINDOWS: Machine = Machine {
+    triple: "x86_64-pc-windows-gnu",
+    foreign: true,
+    prefix: "x86_64-w64-mingw32-",
+    suffix: "-posix",
+    runner: "/usr/lib/wine/wine64",
+    needs: &[
+        ("x86_64-w64-mingw32-gcc-posix", "gcc-mingw-w64-x86-64-posix"),
+        ("x86_64-w64-mingw32-g++-posix", "g++-mingw-w64-x86-64-posix"),
+        ("/usr/lib/wine/wine64", "wine64"),
+    ],
+};
+
+static OTHERS: [Machine; 4] = [AARCH64, I686, RISCV64, WINDOWS];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
 /// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
@@ -85,7 +105,7 @@ pub(crate) fn native() -> Result<&'static Machine> {
     let text = output(cargo().arg("-vV"))?;
     let triple = text.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo -vV names no host")?;
     let triple = triple.to_owned().leak();
-    Ok(NATIVE.get_or_init(|| Machine { triple, foreign: false, prefix: "", runner: "", needs: &[] }))
+    Ok(NATIVE.get_or_init(|| Machine { triple, foreign: false, prefix: "", suffix: "", runner: "", needs: &[] }))
 }
 
 /// The machine with this triple.
@@ -103,6 +123,21 @@ impl Machine {
     /// A program of the GNU toolchain that is for this machine, or can be.
     pub(crate) fn tool(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// Its compiler for C ("gcc") or C++ ("g++").
+    pub(crate) fn compiler(&self, name: &str) -> String {
+        format!("{}{}", self.tool(name), self.suffix)
+    }
+
+    /// Is it Windows?
+    pub(crate) fn is_windows(&self) -> bool {
+        self.triple.contains("windows")
+    }
+
+    /// The name of the shared library there.
+    pub(crate) fn shared_library(&self) -> &'static str {
+        if self.is_windows() { "cr.dll" } else { "libcr.so" }
     }
 
     /// Where the shipped libraries are put for the tests.
@@ -154,7 +189,7 @@ impl Machine {
         let mut environment = self.runner_environment();
         if !self.prefix.is_empty() {
             // The whole path, as CMake names it: another name is another linker for cargo, which compiles anew.
-            let linker = tools::find(&self.tool("gcc")).context("no linker; the first step installs it")?;
+            let linker = tools::find(&self.compiler("gcc")).context("no linker; the first step installs it")?;
             environment.push((self.cargo_variable("LINKER"), linker.display().to_string()));
         }
         if !self.has_std()? {
@@ -176,10 +211,18 @@ impl Machine {
 
     /// How tests run programs of it.
     pub(crate) fn runner_environment(&self) -> Vec<(String, String)> {
-        if self.runner.is_empty() {
-            return Vec::new();
+        let mut environment = Vec::new();
+        if !self.runner.is_empty() {
+            environment.push((self.cargo_variable("RUNNER"), self.runner.to_owned()));
         }
-        vec![(self.cargo_variable("RUNNER"), self.runner.to_owned())]
+        if self.is_windows() {
+            environment.extend(wine::environment());
+            // Where the crate `cc` looks, which would take the compiler without a suffix.
+            for (name, compiler) in [("CC", "gcc"), ("CXX", "g++")] {
+                environment.push((format!("{name}_{}", self.triple.replace('-', "_")), self.compiler(compiler)));
+            }
+        }
+        environment
     }
 
     fn cargo_variable(&self, what: &str) -> String {

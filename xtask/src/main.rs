@@ -15,6 +15,7 @@ mod symbols;
 mod test;
 mod tools;
 mod watched;
+mod wine;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

@@ -28,6 +28,14 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
 pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
     let mut command = runner(cargo());
     command.args(["--package", "cr-reload", "--test", "contract"]);
+    if machine.is_windows() {
+        // Here are the scenarios that are for Windows alone.
+        command.args(if exists("cargo-nextest") {
+            &["--run-ignored", "all"][..]
+        } else {
+            &["--", "--include-ignored"]
+        });
+    }
     command.env("CR_LIB_DIR", machine.lib_dir()).env("CR_TEST_TARGET", machine.triple);
     for (name, value) in machine.runner_environment() {
         command.env(name, value);

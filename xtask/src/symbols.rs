@@ -9,13 +9,23 @@ use std::fs;
 
 /// libcr.so exports the functions of the header, each and no other; libcr.a defines them.
 pub(crate) fn exported(machine: &Machine) -> Result<()> {
-    let (static_library, shared_library) = (machine.lib_dir().join("libcr.a"), machine.lib_dir().join("libcr.so"));
+    let static_library = machine.lib_dir().join("libcr.a");
+    let shared_library = machine.lib_dir().join(machine.shared_library());
     let header = functions_of_the_header(&fs::read_to_string(root().join("include/cr.h"))?);
     if header.len() < 5 {
         bail!("include/cr.h declares only {header:?}");
     }
 
     let nm = machine.tool("nm");
+    if machine.is_windows() {
+        let tables = output(command(machine.tool("objdump")).arg("-p").arg(&shared_library))?;
+        same("cr.dll exports", &exports(&tables), &header)?;
+        let archive = output(command(nm).args(["-g", "--defined-only"]).arg(&static_library))?;
+        let ours = defined(&archive).into_iter().filter(|name| is_ours(name)).collect();
+        same("libcr.a defines", &ours, &header)?;
+        println!("{} functions in cr.dll, libcr.a and cr.h", header.len());
+        return Ok(());
+    }
     let shared = defined(&output(command(nm).args(["-D", "--defined-only"]).arg(&shared_library))?);
     same("libcr.so exports", &shared, &header)?;
 
@@ -34,9 +44,9 @@ pub(crate) fn exported(machine: &Machine) -> Result<()> {
 
 /// What CMake and pkg-config give to users of libcr.a is what rustc asks for.
 pub(crate) fn native(machine: &Machine) -> Result<()> {
-    let ours: BTreeSet<String> = native_libs()?.into_iter().collect();
+    let ours: BTreeSet<String> = native_libs(machine)?.into_iter().collect();
     // The C library comes by itself.
-    let rustc = native_libs_of_rustc(machine)?.into_iter().filter(|name| name != "c").collect();
+    let rustc = native_libs_of_rustc(machine)?.into_iter().filter(|name| name != "c" && name != "kernel32").collect();
     same("cmake/native-libs.cmake names", &ours, &rustc)
 }
 
@@ -69,6 +79,18 @@ fn visible(readelf: &str) -> BTreeSet<String> {
         }
     }
     names
+}
+
+/// Our prefix. The assembly entries of the guard are global symbols of the object format, though hidden elsewhere.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("cr_") && !name.starts_with("cr_guard_")
+}
+
+/// The names in the table of `objdump -p`: "[   3] cr_plugin_open".
+fn exports(objdump: &str) -> BTreeSet<String> {
+    let table = objdump.lines().skip_while(|line| !line.starts_with("[Ordinal/Name Pointer] Table")).skip(1);
+    let names = table.map_while(|line| line.trim().strip_prefix('[')).filter_map(|line| line.rsplit(' ').next());
+    names.map(str::to_owned).collect()
 }
 
 /// The names of the prototypes: `CR_API int cr_name(...`.

@@ -4,7 +4,7 @@ use crate::cmake::{self, WAYS};
 use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
-use crate::{bench, demo, header, libs, packages, readme, suites, symbols};
+use crate::{bench, demo, header, libs, packages, readme, suites, symbols, wine};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
@@ -39,15 +39,19 @@ fn all(machine: &'static Machine) -> Vec<Step> {
 
 /// For another machine: what depends on the machine.
 fn for_other(machine: &'static Machine) -> Vec<Step> {
-    vec![
-        Step::new("packages", || packages::install_for(machine)),
+    let mut steps = vec![Step::new("packages", || packages::install_for(machine))];
+    if machine.is_windows() {
+        steps.push(Step::new("wine", || wine::prepare(machine)));
+    }
+    steps.extend([
         Step::new("libraries", || libs::build(machine)),
         Step::new("symbols", || symbols::exported(machine)),
         Step::new("native libraries", || symbols::native(machine)),
         Step::new("rust tests", || suites::foreign_rust(machine)),
         Step::with_remark("c tests", || suites::foreign_c(machine)),
         Step::new("cmake", || cmake::cross(machine)),
-    ]
+    ]);
+    steps
 }
 
 pub(crate) fn run(only: &[String], target: Option<&str>, list: bool) -> Result<()> {

@@ -22,7 +22,7 @@ impl Library {
     /// itself; the file that it is a copy of has no part in it. `entry` is an exported function.
     ///
     /// On Apple's systems constructors stay the loader's, and run now.
-    pub(crate) fn open(path: &Path, _original: &Path, entry: &CStr) -> Result<Library, Error> {
+    pub(crate) fn open(path: &Path, _original: &Path, entry: &CStr, _needed: &[String]) -> Result<Library, Error> {
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it
         // needs are run by the loader as in any program.
         let library = unsafe { dl::Library::open(Some(path), libc::RTLD_NOW | libc::RTLD_LOCAL) };

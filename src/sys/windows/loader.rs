@@ -27,12 +27,16 @@ impl Library {
     ///
     /// The libraries that it needs are looked for beside the image, beside the `original` that it is a copy of, and
     /// then where programs look.
-    pub(crate) fn open(path: &Path, original: &Path, _entry: &CStr) -> Result<Library, Error> {
+    pub(crate) fn open(path: &Path, original: &Path, _entry: &CStr, needed: &[String]) -> Result<Library, Error> {
         let _beside = (path.parent() != original.parent()).then(|| original.parent().map(SearchPath::with));
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it needs
         // are run by the loader as in any program.
         let library = unsafe { dl::Library::load_with_flags(long(path), dl::LOAD_WITH_ALTERED_SEARCH_PATH) };
-        let handle = library.map_err(|error| Error::Load(load_text(&error)))?.into_raw();
+        let missing = |name: &&String| {
+            let beside = |place: &Path| place.with_file_name(name.as_str()).exists();
+            !beside(path) && !beside(original) && !is_found(name)
+        };
+        let handle = library.map_err(|error| Error::Load(load_text(&error, needed.iter().find(missing))))?.into_raw();
         // It may have brought a C runtime of its own.
         runtime::hook();
         Ok(Library { handle: handle as HMODULE })
@@ -132,8 +136,15 @@ impl Drop for SearchPath {
     }
 }
 
-/// The loader's reason in words. It does not tell which library or function is meant.
-fn load_text(error: &libloading::Error) -> String {
+/// Is there a library of this name where programs look?
+fn is_found(name: &str) -> bool {
+    // SAFETY: as a file with data: nothing of it runs.
+    unsafe { dl::Library::load_with_flags(name, dl::LOAD_LIBRARY_AS_DATAFILE) }.is_ok()
+}
+
+/// The loader's reason in words. It does not tell which library or function is meant; `missing` is one that is not
+/// there.
+fn load_text(error: &libloading::Error, missing: Option<&String>) -> String {
     let source = match error {
         libloading::Error::LoadLibraryExW { source } => source,
         other => return other.to_string(),
@@ -143,6 +154,7 @@ fn load_text(error: &libloading::Error) -> String {
     let text = inner.map_or_else(|| format!("{source:?}"), ToString::to_string);
     let code = inner.and_then(io::Error::raw_os_error).unwrap_or(0);
     let more = match code.cast_unsigned() {
+        ERROR_MOD_NOT_FOUND if let Some(name) = missing => &*format!(" (it needs {name}, which is missing)"),
         ERROR_MOD_NOT_FOUND => " (a library that it needs is missing)",
         ERROR_PROC_NOT_FOUND => " (a library that it needs lacks a function)",
         ERROR_BAD_EXE_FORMAT => " (it, or a library that it needs, is no image for this machine)",

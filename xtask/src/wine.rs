@@ -1,0 +1,67 @@
+//! Wine, which runs programs for Windows here, with settings of its own.
+
+use crate::machine::Machine;
+use crate::tools::{command, output, root, run, work_dir};
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What stands for the disk of a Windows machine.
+fn prefix() -> PathBuf {
+    work_dir().join("wine")
+}
+
+/// What programs that wine runs, and wine itself, must find in the environment.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    let mut variables = vec![
+        ("WINEPREFIX", prefix().display().to_string()),
+        ("WINEARCH", "win64".to_owned()),
+        ("WINEDEBUG", "-all".to_owned()),
+        // No .NET, no browser, no entries in menus.
+        ("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d".to_owned()),
+        ("DISPLAY", String::new()),
+    ];
+    // The libraries of MinGW's compilers: libstdc++, libgcc and libwinpthread.
+    let folders: Vec<String> = runtime_folders().iter().map(|folder| windows_path(folder)).collect();
+    variables.push(("WINEPATH", folders.join(";")));
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn runtime_folders() -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for library in ["libstdc++-6.dll", "libwinpthread-1.dll"] {
+        let found = output(command("x86_64-w64-mingw32-g++-posix").arg(format!("-print-file-name={library}")));
+        if let Some(folder) = found.ok().as_deref().map(str::trim).map(Path::new).and_then(Path::parent) {
+            folders.push(folder.canonicalize().unwrap_or(folder.to_owned()));
+        }
+    }
+    folders
+}
+
+/// A path here as Windows programs see it.
+fn windows_path(path: &Path) -> String {
+    format!("Z:{}", path.display()).replace('/', "\\")
+}
+
+/// Makes the disk, if it is not there yet.
+pub(crate) fn prepare(machine: &Machine) -> Result<()> {
+    let system = prefix().join("drive_c/windows/system32");
+    let wine = || {
+        let mut wine = command(machine.runner);
+        wine.envs(environment());
+        wine
+    };
+    if !system.exists() {
+        fs::create_dir_all(prefix())?;
+        run(wine().args(["wineboot", "--init"])).context("wine cannot be set up")?;
+        // Crashes are what is tested: nobody is to be asked about them.
+        let debugger = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug";
+        for (name, value) in [("Debugger", "none"), ("Auto", "1")] {
+            run(wine().args(["reg", "add", debugger, "/v", name, "/t", "REG_SZ", "/d", value, "/f"]))?;
+        }
+    }
+    // Wine 8 lacks a library that Rust's own library needs.
+    let mut compiler = command(machine.compiler("gcc"));
+    compiler.args(["-shared", "-O1", "-o"]).arg(system.join("bcryptprimitives.dll"));
+    run(compiler.arg(root().join("c-tests/support/bcryptprimitives.c")).arg("-ladvapi32"))
+}
