@@ -15,6 +15,10 @@ pub mod capi;
 mod context;
 mod error;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+#[cfg(all(test, target_os = "linux"))]
+mod fuzz_tests;
 mod guard;
 pub mod guest;
 pub mod host;

@@ -5,6 +5,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test may
 
+#[path = "../../src/state/model.rs"]
+mod model;
 #[path = "../../c-tests/support/target.rs"]
 mod target;
 
@@ -15,4 +17,6 @@ mod hooks;
 mod modes;
 mod objects;
 mod pointers;
+mod property;
 mod typed;
+mod types;

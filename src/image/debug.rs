@@ -3,6 +3,8 @@
 use super::dwarf;
 use super::symbols::Source;
 use super::types::{Nonsense, TypeId, Types};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A variable whose type is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,17 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Found {
     pub(crate) types: Types,
     pub(crate) of: Vec<Option<TypeId>>,
+    /// A help for the image after this one.
+    pub(crate) hints: Hints,
+}
+
+/// Where variables were described in an image: the next one mostly has them there, too.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Hints {
+    /// How long each unit of debug information is.
+    pub(super) lengths: Vec<usize>,
+    /// By symbol: the number of the unit and the place in it. None: it was looked for, and not found that way.
+    pub(super) of: HashMap<Box<str>, Option<(u32, u32)>>,
 }
 
 /// Why no types are known. The variables are then moved as they are.
@@ -45,6 +58,35 @@ impl From<object::Error> for Unknown {
 
 /// Looks the types of variables up. A variable that the debug information does not describe, or describes in a way that
 /// makes no sense, has none.
-pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>]) -> Result<Found, Unknown> {
-    dwarf::variable_types(source, wanted)
+pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
+    dwarf::variable_types(source, wanted, before)
+}
+
+/// The types of an image's variables, and where they lie: read once, when they are asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) types: Types,
+    pub(crate) of: HashMap<u64, TypeId>,
+    hints: Hints,
+    /// Debug information that is there but cannot be used: why.
+    pub(crate) damage: Option<String>,
+}
+
+impl Known {
+    /// Reads the types of these variables; `before` is what is known of the image before.
+    pub(crate) fn read(source: Source<'_>, wanted: &[Wanted<'_>], before: Option<&Known>) -> Known {
+        let hints = before.map(|before| &before.hints);
+        // A panic would be a bug of a parser; the variables can be moved all the same.
+        let found =
+            catch_unwind(AssertUnwindSafe(|| variable_types(source, wanted, hints.unwrap_or(&Hints::default()))));
+        match found.unwrap_or_else(|_| Err(Unknown::Damaged("a panic while it was read".into()))) {
+            Ok(found) => {
+                let place = |(one, ty): (&Wanted<'_>, &Option<TypeId>)| Some((one.address, (*ty)?));
+                let of = wanted.iter().zip(&found.of).filter_map(place).collect();
+                Known { types: found.types, of, hints: found.hints, damage: None }
+            }
+            Err(Unknown::Absent) => Known::default(),
+            Err(why) => Known { damage: Some(why.to_string()), ..Known::default() },
+        }
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! [`Snapshot`] is the saved state; there is one. It goes into the next version at a reload, and into an older one at a
 //! rollback. [`Plan`] says how: where both images have symbols, variable by variable, otherwise section by section.
-//! `side` is the variables of one version, `typed` and `convert` what their types have to do with it, `names` what stays the same of their names, `matching` which is which,
-//! `pointers` where pointers into the image go, `carry` the plan carried out, `migration` what the guest can do about it,
-//! and `report` what is said of it.
+//! `side` is the variables of one version, `names` what stays the same of their names, `matching` which is which, `typed`
+//! and `convert` what their types have to do with it, `pointers` where pointers into the image go, `carry` the plan
+//! carried out, `migration` what the guest can do about it, and `report` what is said of it.
 
 mod block;
 mod carry;

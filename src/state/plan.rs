@@ -66,7 +66,11 @@ impl<'a> Plan<'a> {
                 None
             }
         };
-        let report = Report::new(origin.version, to.version, variables.is_some());
+        let mut report = Report::new(origin.version, to.version, variables.is_some());
+        let damage = variables.as_ref().and_then(|variables| variables.types.as_ref()?.damage());
+        if let Some(damage) = damage {
+            report.explain(cr_entry_kind::CR_ENTRY_DROPPED, "debug information", (0, 0), &damage);
+        }
         Ok(Plan { snapshot, origin, variables, report, sections, version: to.version, same })
     }
 }
@@ -102,15 +106,18 @@ impl<'a> Variables<'a> {
         };
         let mut variables = Variables { old, new, matching, types: None, goals: None, same };
         if !same {
-            let files = to.old_file.zip(to.file);
-            variables.types = files
-                .and_then(|(old, new)| Typed::read((old, &variables.old), (new, &variables.new), &variables.matching));
+            variables.types = variables.read_types(snapshot, to);
             variables.check(snapshot, to.mode)?;
         }
         if to.mode != cr_mode::CR_SAFEST {
             variables.goals = variables.resolve(snapshot, to);
         }
         Ok(variables)
+    }
+
+    fn read_types(&self, snapshot: &Snapshot, to: &Destination<'a>) -> Option<Typed> {
+        let old = (&snapshot.origin()?.image, to.old_file?, &self.old);
+        Typed::read(&snapshot.types, old, (to.image, to.file?, &self.new), &self.matching)
     }
 
     /// The pairs that are moved.

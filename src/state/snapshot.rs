@@ -2,6 +2,7 @@
 
 use super::block::{Allocator, Block};
 use super::pointers::Pointer;
+use super::typed::Memory;
 use crate::abi::cr_mode;
 use crate::error::Error;
 use crate::image::{Image, Section, SectionKind};
@@ -21,6 +22,8 @@ pub(crate) struct Snapshot {
     /// Blocks beyond `parts`, kept for the next save.
     spare: Vec<Block>,
     origin: Option<Origin>,
+    /// What is known of types.
+    pub(super) types: Memory,
 }
 
 /// The version that the state is of.
@@ -58,7 +61,7 @@ fn carried(sections: &[Section], tagged_only: bool) -> impl Iterator<Item = &Sec
 
 impl Snapshot {
     pub(crate) fn new(allocator: Allocator) -> Self {
-        Snapshot { allocator, parts: Vec::new(), spare: Vec::new(), origin: None }
+        Snapshot { allocator, parts: Vec::new(), spare: Vec::new(), origin: None, types: Memory::default() }
     }
 
     /// Is there no state: nothing has been unloaded yet, or it had none?

@@ -4,18 +4,42 @@ use super::convert::{self, Note, Sides};
 use super::matching::{Fate, Matching};
 use super::side::Side;
 use super::snapshot::WORD;
-use crate::image::debug::{self, Found, Wanted};
+use crate::image::debug::{Known, Wanted};
 use crate::image::types::TypeId;
-use crate::image::{Source, Variable};
+use crate::image::{Image, Source};
+use std::cell::RefCell;
+use std::rc::Rc;
 
-fn as_wanted<'v>(variable: &'v Variable<'_>) -> Wanted<'v> {
-    Wanted { address: variable.place.address, symbol: &variable.name }
+/// An image, where it is, and its variables.
+pub(super) type Whose<'s, 'a> = (&'s Rc<Image>, Source<'a>, &'s Side<'a>);
+
+/// The types of the two images that were asked about last: the new one of a reload is the old one of the next.
+#[derive(Default)]
+pub(super) struct Memory(RefCell<Vec<(Rc<Image>, Rc<Known>)>>);
+
+impl Memory {
+    fn known(&self, (image, source, side): Whose<'_, '_>) -> Rc<Known> {
+        let mut all = self.0.borrow_mut();
+        let found = all.iter().position(|(other, _)| Rc::ptr_eq(other, image)).map(|index| all.remove(index));
+        let one = found.unwrap_or_else(|| {
+            let wanted: Vec<Wanted<'_>> =
+                side.variables.iter().map(|one| Wanted { address: one.place.address, symbol: &one.name }).collect();
+            let before = all.last().map(|(_, known)| &**known);
+            (image.clone(), Rc::new(Known::read(source, &wanted, before)))
+        });
+        let known = one.1.clone();
+        all.push(one);
+        if all.len() > 2 {
+            all.remove(0);
+        }
+        known
+    }
 }
 
 /// The types of both images, and those of each pair of variables.
 pub(super) struct Typed {
-    old: Found,
-    new: Found,
+    old: Rc<Known>,
+    new: Rc<Known>,
     /// By the index of the old variable.
     pairs: Vec<Option<Pair>>,
 }
@@ -28,28 +52,29 @@ pub(super) struct Pair {
 }
 
 impl Typed {
-    /// None: one of the images has no debug information, or none that can be read. Variables move as they are then.
-    pub(super) fn read(
-        (old, old_side): (Source<'_>, &Side<'_>),
-        (new, new_side): (Source<'_>, &Side<'_>),
-        matching: &Matching,
-    ) -> Option<Typed> {
-        let pair = |(index, fate): (usize, &Fate)| match fate {
-            Fate::Is(new) => Some((index, old_side.get(index as u32)?, new_side.get(*new)?)),
+    /// None: there is no debug information. Variables move as they are then.
+    pub(super) fn read(memory: &Memory, old: Whose<'_, '_>, new: Whose<'_, '_>, matching: &Matching) -> Option<Typed> {
+        let before = memory.known(old);
+        if before.of.is_empty() && before.damage.is_none() {
+            return None;
+        }
+        let after = memory.known(new);
+        let ty = |known: &Known, side: &Side<'_>, index: u32| known.of.get(&side.get(index)?.place.address).copied();
+        let pair = |(index, fate): (u32, &Fate)| match fate {
+            Fate::Is(other) => Some(Pair { old: ty(&before, old.2, index)?, new: ty(&after, new.2, *other)? }),
             _ => None,
         };
-        let matched: Vec<_> = matching.new_of.iter().enumerate().filter_map(pair).collect();
-        let of_new: Vec<Wanted<'_>> = matched.iter().map(|(_, _, new)| as_wanted(new)).collect();
-        let new = debug::variable_types(new, &of_new).ok()?;
-        let of_old: Vec<Wanted<'_>> = matched.iter().map(|(_, old, _)| as_wanted(old)).collect();
-        let old = debug::variable_types(old, &of_old).ok()?;
-        let mut pairs = vec![None; matching.new_of.len()];
-        for (((index, ..), old), new) in matched.iter().zip(&old.of).zip(&new.of) {
-            if let (Some(pair), Some(old), Some(new)) = (pairs.get_mut(*index), old, new) {
-                *pair = Some(Pair { old: *old, new: *new });
-            }
-        }
-        Some(Typed { old, new, pairs })
+        let pairs = (0..).zip(&matching.new_of).map(pair).collect();
+        Some(Typed { old: before, new: after, pairs })
+    }
+
+    /// Why debug information that is there cannot be used.
+    pub(super) fn damage(&self) -> Option<String> {
+        let text = |which: &str, known: &Known| {
+            let why = known.damage.as_ref()?;
+            Some(format!("the {which} image: {why}; variables keep their bytes, whatever their types are"))
+        };
+        text("old", &self.old).or_else(|| text("new", &self.new))
     }
 
     /// The types of this variable of the old version and of the new one, if both are known.

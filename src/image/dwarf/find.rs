@@ -4,19 +4,22 @@
 //! number in a table. Those bytes are searched for; an entry around them that reads as one of a variable of that name is
 //! it. What is left in doubt is settled by walking through the unit.
 
-use super::super::debug::{Unknown, Wanted};
+use super::super::debug::{Hints, Unknown, Wanted};
 use super::Reader;
 use super::units::{Builder, Handle};
+use core::ops::Range;
 use gimli::{AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, Unit, UnitOffset, UnitType};
 use gimli::{Section as _, constants as c};
 use memchr::memmem;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The entry of a variable, one of those that are wanted.
 pub(super) struct Place<'a> {
     pub(super) unit: Handle<'a>,
     pub(super) entry: UnitOffset,
     pub(super) wanted: usize,
+    /// Where its location is in the unit.
+    at: usize,
 }
 
 /// A unit whose entries are in another file.
@@ -39,14 +42,19 @@ const LONGEST_ENTRY: usize = 128;
 
 impl<'a> Builder<'a, '_> {
     /// Finds the variables' entries, and the units that have theirs in another file.
-    pub(super) fn places(&self, wanted: &[Wanted<'_>], split: &mut Vec<Split>) -> Result<Vec<Place<'a>>, Unknown> {
+    pub(super) fn places(
+        &self,
+        wanted: &[Wanted<'_>],
+        hints: &mut Hints,
+        split: &mut Vec<Split>,
+    ) -> Result<Vec<Place<'a>>, Unknown> {
         let by_address: HashMap<u64, usize> = wanted.iter().map(|one| one.address).zip(0..).collect();
         let info = self.dwarf.debug_info.reader().slice();
         let mut places = Vec::new();
-        let hits = direct(info, &by_address, self.address_size());
-        if !hits.is_empty() {
-            self.resolve(&hits, wanted, &mut places)?;
-        }
+        let mut left = by_address.clone();
+        self.where_they_were(wanted, hints, &mut left, &mut places)?;
+        self.within(0..info.len(), wanted, &mut left, &mut places)?;
+        *hints = self.hints(wanted, &places)?;
         let table = self.dwarf.debug_addr.reader().slice();
         if table.is_empty() {
             return Ok(places);
@@ -85,6 +93,91 @@ impl<'a> Builder<'a, '_> {
         Ok(places)
     }
 
+    /// Looks for variables where they were in the image before, and in the units that have changed. Mostly that is all:
+    /// an edit changes a few units, and the others are the same but for addresses.
+    fn where_they_were(
+        &self,
+        wanted: &[Wanted<'_>],
+        hints: &Hints,
+        left: &mut HashMap<u64, usize>,
+        places: &mut Vec<Place<'a>>,
+    ) -> Result<(), Unknown> {
+        let starts = self.unit_offsets()?;
+        let units = self.unit_ranges(&starts);
+        if hints.lengths.len() != units.len() {
+            return Ok(());
+        }
+        let changed = |(unit, length): (&Range<usize>, &usize)| (unit.len() != *length).then(|| unit.clone());
+        let mut suspects: Vec<Range<usize>> = units.iter().zip(&hints.lengths).filter_map(changed).collect();
+        let mut hits = Vec::new();
+        left.retain(|_, index| match wanted.get(*index).and_then(|one| hints.of.get(one.symbol)) {
+            Some(Some((unit, offset))) => {
+                let unit = units.get(*unit as usize).cloned().unwrap_or_default();
+                hits.push(Hit { offset: unit.start.saturating_add(*offset as usize), wanted: *index });
+                suspects.push(unit);
+                true
+            }
+            Some(None) => false, // it was not described
+            None => true,
+        });
+        let info = self.dwarf.debug_info.reader().slice();
+        let by_address = left.clone();
+        hits.retain(|hit| {
+            let end = hit.offset.saturating_add(2 + usize::from(self.address_size()));
+            let bytes = info.get(hit.offset..end).unwrap_or_default();
+            direct(bytes, 0, &by_address, self.address_size()).iter().any(|found| found.wanted == hit.wanted)
+        });
+        self.resolve(&hits, wanted, places)?;
+        forget_found(left, places);
+        suspects.sort_unstable_by_key(|unit| unit.start);
+        suspects.dedup();
+        for unit in suspects {
+            self.within(unit, wanted, left, places)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for variables in a part of the section, and takes those that are found from `left`.
+    fn within(
+        &self,
+        part: Range<usize>,
+        wanted: &[Wanted<'_>],
+        left: &mut HashMap<u64, usize>,
+        places: &mut Vec<Place<'a>>,
+    ) -> Result<(), Unknown> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.dwarf.debug_info.reader().slice().get(part.clone()).unwrap_or_default();
+        let hits = direct(bytes, part.start, left, self.address_size());
+        if !hits.is_empty() {
+            self.resolve(&hits, wanted, places)?;
+            forget_found(left, places);
+        }
+        Ok(())
+    }
+
+    fn unit_ranges(&self, starts: &[DebugInfoOffset]) -> Vec<Range<usize>> {
+        let len = self.dwarf.debug_info.reader().slice().len();
+        let ends = starts.iter().skip(1).map(|start| start.0).chain([len]);
+        starts.iter().zip(ends).map(|(start, end)| start.0..end).collect()
+    }
+
+    /// What the image after this one can be helped with.
+    fn hints(&self, wanted: &[Wanted<'_>], places: &[Place<'a>]) -> Result<Hints, Unknown> {
+        let starts = self.unit_offsets()?;
+        let mut of: HashMap<Box<str>, Option<(u32, u32)>> =
+            wanted.iter().map(|one| (one.symbol.into(), None)).collect();
+        for place in places {
+            let unit = place.unit.debug_info_offset().and_then(|start| starts.binary_search(&start).ok());
+            if let (Some(unit), Some(one)) = (unit, wanted.get(place.wanted)) {
+                of.insert(one.symbol.into(), Some((unit as u32, place.at as u32)));
+            }
+        }
+        let lengths = self.unit_ranges(&starts).iter().map(Range::len).collect();
+        Ok(Hints { lengths, of })
+    }
+
     /// Finds the entries of variables in a split unit, which tells addresses by their number.
     pub(super) fn indexed(
         &self,
@@ -114,7 +207,9 @@ impl<'a> Builder<'a, '_> {
             let Some(symbol) = wanted.get(hit.wanted).map(|one| one.symbol) else { continue };
             let mut around = self.entries_around(&unit, hit.offset - start.0, symbol);
             match (around.pop(), around.pop()) {
-                (Some(entry), None) => places.push(Place { unit, entry, wanted: hit.wanted }),
+                (Some(entry), None) => {
+                    places.push(Place { unit, entry, wanted: hit.wanted, at: hit.offset - start.0 });
+                }
                 (None, _) => {} // other bytes that happen to look like it
                 _ => doubtful.push((*start, hit)),
             }
@@ -194,7 +289,7 @@ impl<'a> Builder<'a, '_> {
             let Some(abbreviation) = raw.read_abbreviation()? else { continue };
             let offset = hit.offset - start.0;
             if may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true) {
-                places.push(Place { unit: unit.clone(), entry, wanted: hit.wanted });
+                places.push(Place { unit: unit.clone(), entry, wanted: hit.wanted, at: offset });
                 left.next();
             } else if entry.0 > offset {
                 left.next();
@@ -219,8 +314,14 @@ fn little(bytes: &[u8]) -> Option<u64> {
     (bytes.len() <= 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
-/// Locations that hold an address.
-fn direct(info: &[u8], by_address: &HashMap<u64, usize>, address_size: u8) -> Vec<Hit> {
+/// Takes the variables out that have been found.
+fn forget_found(left: &mut HashMap<u64, usize>, places: &[Place<'_>]) {
+    let found: HashSet<usize> = places.iter().map(|place| place.wanted).collect();
+    left.retain(|_, wanted| !found.contains(wanted));
+}
+
+/// Locations that hold an address, in a part of the section that begins at `start`.
+fn direct(info: &[u8], start: usize, by_address: &HashMap<u64, usize>, address_size: u8) -> Vec<Hit> {
     let width = usize::from(address_size);
     let (Some(low), Some(high)) = (by_address.keys().min(), by_address.keys().max()) else { return Vec::new() };
     let pattern = [address_size + 1, c::DW_OP_addr.0];
@@ -229,7 +330,7 @@ fn direct(info: &[u8], by_address: &HashMap<u64, usize>, address_size: u8) -> Ve
         if address < *low || address > *high {
             return None;
         }
-        by_address.get(&address).map(|wanted| Hit { offset, wanted: *wanted })
+        by_address.get(&address).map(|wanted| Hit { offset: start + offset, wanted: *wanted })
     };
     memmem::find_iter(info, &pattern).filter_map(hit).collect()
 }

@@ -11,7 +11,7 @@ mod find;
 mod tests;
 mod units;
 
-use super::debug::{Found, Unknown, Wanted};
+use super::debug::{Found, Hints, Unknown, Wanted};
 use super::symbols::Source;
 use super::types::TypeId;
 use files::{Bytes, Sections};
@@ -23,21 +23,21 @@ use units::Builder;
 /// Where DWARF is read from.
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 
-pub(super) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>]) -> Result<Found, Unknown> {
+pub(super) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
     if let Some(sections) = Sections::of(source.bytes)? {
-        return in_file(source.path, &sections, wanted);
+        return in_file(source.path, &sections, wanted, before);
     }
     let separate = files::separate(source).ok_or(Unknown::Absent)?;
     let sections = Sections::of(&separate)?.ok_or(Unknown::Absent)?;
-    in_file(source.path, &sections, wanted)
+    in_file(source.path, &sections, wanted, before)
 }
 
-fn in_file(path: &Path, sections: &Sections<'_>, wanted: &[Wanted<'_>]) -> Result<Found, Unknown> {
+fn in_file(path: &Path, sections: &Sections<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
     let dwarf = sections.dwarf();
-    let mut found = Found { of: vec![None; wanted.len()], ..Found::default() };
+    let mut found = Found { of: vec![None; wanted.len()], hints: before.clone(), ..Found::default() };
     let builder = Builder::new(&dwarf);
     let mut split = Vec::new();
-    let places = builder.places(wanted, &mut split)?;
+    let places = builder.places(wanted, &mut found.hints, &mut split)?;
     builder.build(&places, wanted, &mut found);
 
     // Units whose entries are in files of their own.

@@ -1,7 +1,7 @@
 //! Types of variables in real libraries, built here by the compilers, and what becomes of damaged ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test may fail
 
-use crate::image::debug::{Found, Unknown, Wanted, variable_types};
+use crate::image::debug::{Found, Hints, Unknown, Wanted, variable_types};
 use crate::image::types::{Kind, Place, Role, TypeId, Types};
 use crate::image::{Source, Target, symbols};
 use crate::state::model::Random;
@@ -144,6 +144,10 @@ fn run(command: &mut Command) {
 }
 
 fn types_of(bytes: &[u8], path: &Path, names: &[&str]) -> Result<Found, Unknown> {
+    types_after(bytes, path, names, &Hints::default())
+}
+
+fn types_after(bytes: &[u8], path: &Path, names: &[&str], before: &Hints) -> Result<Found, Unknown> {
     let source = Source { bytes, path };
     let mut all = Vec::new();
     symbols(source, Target::native(), &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
@@ -157,7 +161,7 @@ fn types_of(bytes: &[u8], path: &Path, names: &[&str]) -> Result<Found, Unknown>
         Wanted { address: symbol.place.address, symbol: &symbol.name }
     });
     let wanted: Vec<Wanted<'_>> = wanted.collect();
-    variable_types(source, &wanted)
+    variable_types(source, &wanted, before)
 }
 
 #[test]
@@ -362,6 +366,46 @@ fn rust_of_both_manglings() {
         assert!(more[5].contains("f4") && more[5].contains("bool"), "{}", more[5]);
         assert!(more[4].contains("u32") && !more[4].contains('!'), "{}", more[4]);
     }
+}
+
+#[test]
+fn what_is_known_of_the_image_before_changes_nothing_but_the_time() {
+    let unit = |name: &str, more: &str| {
+        format!(
+            "struct {name} {{ {more} int value; }} {name}[2]; {more} int {name}_count; int {name}_get(void) {{ return {name}[0].value + {name}_count; }}"
+        )
+    };
+    let names = ["first", "second", "third", "first_count", "second_count", "third_count"];
+    let build = |texts: [String; 3], flags: &[&str]| {
+        let library = Library::build("", "c", "cc", &[]);
+        let files = ["one.c", "two.c", "three.c"];
+        for (file, text) in files.iter().zip(texts) {
+            fs::write(library.directory.path().join(file), text).unwrap();
+        }
+        library.tool(&[&["gcc", "-shared", "-fPIC", "-g", "-o", "guest.so"], flags, &files].concat());
+        library
+    };
+    let read = |library: &Library, before: &Hints| {
+        let bytes = fs::read(&library.path).unwrap();
+        let found = types_after(&bytes, &library.path, &names, before).unwrap();
+        let text = |id: &Option<TypeId>| id.map_or("none".into(), |id| describe(&found.types, id));
+        (found.of.iter().map(text).collect::<Vec<_>>(), found.hints)
+    };
+    let old = build([unit("first", ""), unit("second", ""), unit("third", "")], &[]);
+    let (types, hints) = read(&old, &Hints::default());
+    assert_eq!(types[1], "{value@0:i32}[2]");
+    for flags in [&[][..], &["-gdwarf-4"], &["-O2"]] {
+        let new = build([unit("first", ""), unit("second", "short a;"), unit("third", "")], flags);
+        let (alone, hints_alone) = read(&new, &Hints::default());
+        let (helped, hints_helped) = read(&new, &hints);
+        assert!(alone[1].starts_with("{a@0:i16 value@4:i32}") || alone[1] == "none", "{alone:?}");
+        assert_eq!((&alone, &hints_alone.of, &hints_alone.lengths), (&helped, &hints_helped.of, &hints_helped.lengths));
+        // Back again, and with what has nothing to do with it.
+        assert_eq!(read(&old, &hints_helped).0, types);
+    }
+    let other = Library::build(C, "c", "gcc", &[]);
+    let found = types_after(&fs::read(&other.path).unwrap(), &other.path, &["counter", "calls"], &hints).unwrap();
+    assert_eq!(found.of.iter().flatten().count(), 2);
 }
 
 #[test]
