@@ -78,7 +78,7 @@ macro_rules! place {
 
 /// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
 /// that every thread has from its start, so that reading it in a signal handler never allocates.
-#[cfg(not(any(target_vendor = "apple", target_os = "android", windows)))]
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 macro_rules! thread_block {
     ($size:literal, $alignment:literal) => {
         concat!(

@@ -13,7 +13,8 @@ mod pe;
 mod pe_tests;
 mod stay;
 mod symbols;
-#[cfg(test)]
+// These build ELF images with the compiler of this system.
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 pub(crate) mod types;
 

@@ -4,8 +4,14 @@ use crate::machine::{self, Machine};
 use crate::tools::{root, run};
 use anyhow::{Context, Result};
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::symlink;
+#[cfg(windows)]
+use std::os::windows::fs::symlink_file as symlink;
 use std::path::{Path, PathBuf};
+
+/// How libcr.dylib is named in programs that need it: they look for it where they are told to.
+pub(crate) const INSTALL_NAME: &str = "link-arg=-Wl,-install_name,@rpath/libcr.dylib";
 
 /// The version of the package, from Cargo.toml.
 pub(crate) fn version() -> Result<String> {
@@ -53,6 +59,10 @@ pub(crate) fn build(machine: &Machine) -> Result<()> {
         build_kind(machine, "cdylib", &[])?;
         replace(&made.join("libcr.dll.a"), &lib.join("libcr.dll.a"))?;
         return replace(&made.join("cr.dll"), &lib.join("cr.dll"));
+    }
+    if machine.triple.contains("apple") {
+        build_kind(machine, "cdylib", &["--", "-C", INSTALL_NAME])?;
+        return replace(&made.join("libcr.dylib"), &lib.join("libcr.dylib"));
     }
 
     // Cargo sets no SONAME.

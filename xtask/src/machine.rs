@@ -56,21 +56,6 @@ const I686: Machine = Machine {
     ],
 };
 
-/// As aarch64.
-const RISCV64: Machine = Machine {
-    triple: "riscv64gc-unknown-linux-gnu",
-    foreign: true,
-    prefix: "riscv64-linux-gnu-",
-    suffix: "",
-    runner: "qemu-riscv64 -L /usr/riscv64-linux-gnu",
-    needs: &[
-        ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
-        ("riscv64-linux-gnu-g++", "g++-riscv64-linux-gnu"),
-        ("/usr/riscv64-linux-gnu/include/stdio.h", "libc6-dev-riscv64-cross"),
-        ("qemu-riscv64", "qemu-user"),
-    ],
-};
-
 /// Wine runs its programs. Of MinGW's two thread libraries, C++11 needs the one with POSIX threads.
 const WINDOWS: Machine = Machine {
     triple: "x86_64-pc-windows-gnu",
@@ -85,7 +70,7 @@ const WINDOWS: Machine = Machine {
     ],
 };
 
-static OTHERS: [Machine; 4] = [AARCH64, I686, RISCV64, WINDOWS];
+static OTHERS: [Machine; 3] = [AARCH64, I686, WINDOWS];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
 /// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
@@ -119,7 +104,33 @@ pub(crate) fn find(triple: &str) -> Result<&'static Machine> {
     found.with_context(|| format!("tests run for {} and {}", native.triple, names.join(", ")))
 }
 
+/// The other machines that are tested from here.
+pub(crate) fn others() -> impl Iterator<Item = &'static Machine> {
+    OTHERS.iter()
+}
+
+/// Are tests run for it from here?
+pub(crate) fn is_known(triple: &str) -> bool {
+    others().any(|machine| machine.triple == triple)
+}
+
+/// A machine that is only compiled for, or linked for by others than this module.
+pub(crate) const fn plain(triple: &'static str) -> Machine {
+    Machine { triple, foreign: true, prefix: "", suffix: "", runner: "", needs: &[] }
+}
+
 impl Machine {
+    /// How its programs are run.
+    pub(crate) fn how(&self) -> &'static str {
+        if self.runner.contains("qemu") {
+            "under QEMU"
+        } else if self.runner.contains("wine") {
+            "under wine"
+        } else {
+            "natively"
+        }
+    }
+
     /// A program of the GNU toolchain that is for this machine, or can be.
     pub(crate) fn tool(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)

@@ -1,6 +1,7 @@
 //! The commands of this repository: `cargo xtask <command>`.
 
 mod bench;
+mod checks;
 mod cmake;
 mod demo;
 mod dist;
@@ -8,6 +9,7 @@ mod header;
 mod libs;
 mod machine;
 mod packages;
+mod platforms;
 mod readme;
 mod steps;
 mod suites;
@@ -16,6 +18,7 @@ mod test;
 mod tools;
 mod watched;
 mod wine;
+mod zig;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -41,7 +44,8 @@ enum Command {
         /// Only the steps whose name contains this; may be repeated
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
-        /// For another machine, by its Rust triple, such as aarch64-unknown-linux-gnu
+        /// Only for this platform, by its Rust triple, such as aarch64-unknown-linux-gnu; without it, for all that can
+        /// be tested from here
         #[arg(long, value_name = "TRIPLE")]
         target: Option<String>,
         /// Name the steps and stop

@@ -2,11 +2,12 @@
 
 use crate::machine::Machine;
 use crate::tools::{command, exists, output, run};
+use crate::zig;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// What must be there, and the Debian package that brings it. A name with a slash is a file.
-const NEEDED: [(&str, &str); 18] = [
+const NEEDED: [(&str, &str); 19] = [
     ("cc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),
@@ -24,13 +25,19 @@ const NEEDED: [(&str, &str); 18] = [
     ("dwz", "dwz"),
     ("strace", "strace"),
     ("pkg-config", "pkg-config"),
+    ("pip3", "python3-pip"),
     ("/usr/include/gtest/gtest.h", "libgtest-dev"),
 ];
 
 /// Installs what is missing for the tests on this machine, or fails with the command that does.
 pub(crate) fn install() -> Result<()> {
     rust_components()?;
-    provide(&NEEDED)
+    if cfg!(not(target_os = "linux")) {
+        println!("besides, clang, lld and the LLVM tools are needed, and GNU's or Apple's compilers");
+        return Ok(());
+    }
+    provide(&NEEDED)?;
+    zig::install()
 }
 
 /// As above, for another machine.

@@ -50,7 +50,7 @@ pub(crate) fn native(machine: &Machine) -> Result<()> {
     same("cmake/native-libs.cmake names", &ours, &rustc)
 }
 
-fn same(what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<()> {
+pub(crate) fn same(what: &str, found: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Result<()> {
     let more: Vec<_> = found.difference(wanted).collect();
     let less: Vec<_> = wanted.difference(found).collect();
     if !more.is_empty() || !less.is_empty() {
@@ -94,7 +94,7 @@ fn exports(objdump: &str) -> BTreeSet<String> {
 }
 
 /// The names of the prototypes: `CR_API int cr_name(...`.
-fn functions_of_the_header(text: &str) -> BTreeSet<String> {
+pub(crate) fn functions_of_the_header(text: &str) -> BTreeSet<String> {
     let prototypes = text.lines().filter_map(|line| line.strip_prefix("CR_API "));
     let names = prototypes.filter_map(|line| line.split('(').next()?.rsplit([' ', '*']).next());
     names.map(str::to_owned).collect()

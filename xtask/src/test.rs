@@ -4,23 +4,24 @@ use crate::cmake::{self, WAYS};
 use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
-use crate::{bench, demo, header, libs, packages, readme, suites, symbols, wine};
+use crate::{bench, checks, demo, header, libs, packages, platforms, readme, suites, symbols, wine, zig};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
-fn all(machine: &'static Machine) -> Vec<Step> {
+fn native(machine: &'static Machine) -> Result<Vec<Step>> {
     let [ninja, make] = WAYS;
-    vec![
+    let platform = platforms::name(machine.triple)?;
+    Ok(vec![
         Step::new("packages", packages::install),
         Step::new("format", || tools::run(cargo().args(["fmt", "--all", "--check"]))),
         Step::new("header", header::check),
         Step::new("clippy", || clippy(&[])),
         Step::new("clippy capi", || clippy(&["--features", "capi"])),
         Step::new("doc", doc),
-        Step::new("libraries", || libs::build(machine)),
+        Step::new("libraries", || libs::build(machine)).links(platform),
         Step::new("symbols", || symbols::exported(machine)),
         Step::new("native libraries", || symbols::native(machine)),
-        Step::with_remark("rust tests", || suites::native(machine)),
+        Step::with_remark("rust tests", || suites::native(machine)).tests(platform, "all, natively"),
         Step::new("doc tests", || tools::run(cargo().args(["test", "--doc", "--locked", "--package", "cr-reload"]))),
         Step::new(format!("cmake {}", ninja.name()), move || cmake::project(ninja)),
         Step::new(format!("cmake {}", make.name()), move || cmake::project(make)),
@@ -34,29 +35,81 @@ fn all(machine: &'static Machine) -> Vec<Step> {
         Step::new("readme", readme::check),
         Step::new("benchmarks", bench::smoke),
         Step::new("demo", || demo::run(true)),
-    ]
+    ])
+}
+
+/// On other systems than Linux: what has been written for them.
+fn native_elsewhere(machine: &'static Machine) -> Result<Vec<Step>> {
+    let platform = platforms::name(machine.triple)?;
+    let mut steps = native(machine)?;
+    let parts = ["packages", "format", "header", "clippy", "doc", "rust tests"];
+    steps.retain(|step| parts.iter().any(|part| step.name.starts_with(part)));
+    if cfg!(target_os = "macos") {
+        steps.push(Step::new("libraries", || libs::build(machine)).links(platform));
+        steps.push(Step::new("symbols", || zig::check_native(machine)).links(platform));
+    }
+    Ok(steps)
 }
 
 /// For another machine: what depends on the machine.
-fn for_other(machine: &'static Machine) -> Vec<Step> {
-    let mut steps = vec![Step::new("packages", || packages::install_for(machine))];
+fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
+    let platform = platforms::name(machine.triple)?;
+    let how = machine.how();
+    let name = |step: &str| format!("{platform}: {step}");
+    let mut steps = vec![Step::new(name("packages"), || packages::install_for(machine))];
     if machine.is_windows() {
-        steps.push(Step::new("wine", || wine::prepare(machine)));
+        steps.push(Step::new(name("wine"), || wine::prepare(machine)));
     }
     steps.extend([
-        Step::new("libraries", || libs::build(machine)),
-        Step::new("symbols", || symbols::exported(machine)),
-        Step::new("native libraries", || symbols::native(machine)),
-        Step::new("rust tests", || suites::foreign_rust(machine)),
-        Step::with_remark("c tests", || suites::foreign_c(machine)),
-        Step::new("cmake", || cmake::cross(machine)),
+        Step::new(name("libraries"), || libs::build(machine)).links(platform),
+        Step::new(name("symbols"), || symbols::exported(machine)),
+        Step::new(name("native libraries"), || symbols::native(machine)),
+        Step::new(name("rust tests"), || suites::foreign_rust(machine)).tests(platform, format!("Rust suite, {how}")),
+        Step::with_remark(name("c tests"), || suites::foreign_c(machine))
+            .tests(platform, format!("C and C++ suite, {how}")),
+        Step::new(name("cmake"), || cmake::cross(machine)).tests(platform, format!("CMake, {how}")),
     ]);
-    steps
+    Ok(steps)
+}
+
+/// From here everything can be tested that can be tested without the machine.
+const ALL_FROM: &str = "x86_64-unknown-linux-gnu";
+
+/// The steps for one platform, or for all.
+fn steps(target: Option<&str>) -> Result<Vec<Step>> {
+    let machine = machine::native()?;
+    let native = || if cfg!(target_os = "linux") { native(machine) } else { native_elsewhere(machine) };
+    match target {
+        Some(triple) if triple == machine.triple => native(),
+        None if machine.triple != ALL_FROM => native(),
+        None => {
+            let mut steps = native()?;
+            for machine in machine::others() {
+                steps.extend(for_other(machine)?);
+            }
+            for target in zig::MACOS {
+                steps.extend(zig::macos(target));
+            }
+            steps.extend(zig::musl());
+            steps.extend(checks::steps());
+            Ok(steps)
+        }
+        Some(triple) => {
+            if let Some(target) = zig::MACOS.iter().find(|target| target.triple == triple) {
+                Ok(zig::macos(*target))
+            } else if triple == zig::MUSL.triple {
+                Ok(zig::musl())
+            } else if let (false, Some(step)) = (machine::is_known(triple), checks::step(triple)) {
+                Ok(vec![step])
+            } else {
+                for_other(machine::find(triple)?)
+            }
+        }
+    }
 }
 
 pub(crate) fn run(only: &[String], target: Option<&str>, list: bool) -> Result<()> {
-    let machine = target.map_or_else(machine::native, machine::find)?;
-    let mut steps = if machine.foreign { for_other(machine) } else { all(machine) };
+    let mut steps = steps(target)?;
     if !only.is_empty() {
         steps.retain(|step| only.iter().any(|part| step.name.contains(part.as_str())));
     }
@@ -69,7 +122,13 @@ pub(crate) fn run(only: &[String], target: Option<&str>, list: bool) -> Result<(
     if steps.is_empty() {
         bail!("no step has such a name; `cargo xtask test --list` names them");
     }
-    if steps::run(&steps) { Ok(()) } else { std::process::exit(1) }
+    let Some(rows) = steps::run(&steps) else { std::process::exit(1) };
+    // Where the documents were written, all of it can be run.
+    if only.is_empty() && machine::native()?.triple == ALL_FROM {
+        platforms::check(&rows, target.is_none())?;
+        println!("\ndocs/platforms.md says the same");
+    }
+    Ok(())
 }
 
 fn clippy(features: &[&str]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What all commands need: where things are, and running programs.
 
+use crate::zig;
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
@@ -26,6 +27,9 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    if env::var_os("PYTHONPATH").is_none() && zig::python_dir().is_dir() {
+        command.env("PYTHONPATH", zig::python_dir());
+    }
     // What cargo tells the package that it runs is not meant for the cargos below us.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {

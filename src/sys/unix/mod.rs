@@ -10,6 +10,8 @@ mod loader;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::sys) mod notify;
 mod stack;
+#[cfg(all(target_os = "linux", target_pointer_width = "32"))]
+mod statx;
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) mod thread;
 
@@ -78,6 +80,10 @@ impl From<stat64> for FileStatus {
 
 /// Looks at a path, following links. One system call.
 pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
+    #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
+    if let Some(answer) = statx::look(libc::AT_FDCWD, path, 0) {
+        return answer;
+    }
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: a string and room for the answer.
     if unsafe { stat64(path.as_ptr(), buffer.as_mut_ptr()) } != 0 {
@@ -89,6 +95,10 @@ pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
 
 /// Looks at an open file.
 pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
+    #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
+    if let Some(answer) = statx::look(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH) {
+        return answer;
+    }
     let mut buffer = MaybeUninit::uninit();
     // SAFETY: an open descriptor and room for the answer.
     if unsafe { fstat64(file.as_raw_fd(), buffer.as_mut_ptr()) } != 0 {

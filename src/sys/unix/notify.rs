@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// Where its number is not in the way of a host that counts on low ones, and is not soon given to another file should
 /// the host close all that it does not know.
-const DESCRIPTOR: u64 = 1000;
+const DESCRIPTOR: libc::rlim_t = 1000;
 
 /// As many symbolic links as the kernel follows.
 const LINKS: usize = 40;
@@ -163,8 +163,7 @@ impl Instance {
         let mut limit = libc::rlimit { rlim_cur: DESCRIPTOR, rlim_max: DESCRIPTOR };
         // SAFETY: room for the answer; if there is none, the value above stands.
         unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-        #[allow(clippy::useless_conversion)] // its width differs between systems
-        let least = u64::from(limit.rlim_cur).saturating_sub(1).min(DESCRIPTOR);
+        let least = limit.rlim_cur.saturating_sub(1).min(DESCRIPTOR);
         // SAFETY: makes another descriptor of the same file.
         let descriptor = unsafe { libc::fcntl(low, libc::F_DUPFD_CLOEXEC, least as c_int) };
         // SAFETY: our own descriptor, made above.

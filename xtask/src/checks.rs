@@ -1,0 +1,34 @@
+//! Systems for which the library is compiled here and no more: nothing here links or runs their programs.
+
+use crate::steps::Step;
+use crate::tools::{run, work_dir};
+use crate::{machine, packages};
+use anyhow::Result;
+
+/// The platform's name and its triple.
+const SYSTEMS: [(&str, &str); 5] = [
+    ("Linux riscv64 (glibc)", "riscv64gc-unknown-linux-gnu"),
+    ("FreeBSD x86_64", "x86_64-unknown-freebsd"),
+    ("FreeBSD aarch64", "aarch64-unknown-freebsd"),
+    ("Android x86_64", "x86_64-linux-android"),
+    ("Android aarch64", "aarch64-linux-android"),
+];
+
+pub(crate) fn steps() -> Vec<Step> {
+    SYSTEMS.iter().filter_map(|(_, triple)| step(triple)).collect()
+}
+
+/// The step for this triple, if it is one of these.
+pub(crate) fn step(triple: &str) -> Option<Step> {
+    let (platform, triple) = SYSTEMS.iter().find(|(_, known)| *known == triple)?;
+    Some(Step::new(format!("{platform}: check"), || check(triple)).compiles(platform))
+}
+
+fn check(triple: &'static str) -> Result<()> {
+    let machine = machine::plain(triple);
+    packages::install_for(&machine)?;
+    let mut cargo = machine.cargo()?;
+    cargo.args(["check", "--locked", "--package", "cr-reload", "--lib", "--features", "capi", "--target", triple]);
+    // One place for all: what runs on this machine, the macros, is compiled once.
+    run(cargo.arg("--target-dir").arg(work_dir().join("checks")))
+}
