@@ -3,11 +3,14 @@
 use crate::error::Error;
 use crate::image::{self, Image, Target};
 use crate::sys::{self, FileId, FileKind};
-use crate::versions::{Draft, Version, Versions};
-use std::fs::File;
-use std::io::{Read, Seek};
+use crate::versions::{Content, Draft, Version, Versions};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::rc::Rc;
+
+/// Up to this size a file is read into memory, checked and changed there, and written out: that takes the fewest system
+/// calls. A larger one is copied by the system, which may share the content instead, and its copy is looked into.
+const SMALL: u64 = 256 * 1024;
 
 /// A file that can be loaded, as far as can be known without loading it.
 pub(crate) struct Candidate {
@@ -24,38 +27,61 @@ pub(crate) struct Rejection {
 impl Candidate {
     /// Checks the file at `path`, copies it as the version `number` and checks the copy, which is what is loaded.
     pub(crate) fn new(path: &Path, versions: &Versions, number: u32, entry: &str) -> Result<Candidate, Rejection> {
-        let seen = sys::stat(&sys::c_path(path))
-            .map_err(|source| Rejection { id: None, error: Error::Missing { path: path.to_owned(), source } })?;
-        let reject = |error| Rejection { id: Some(seen.id), error };
-        if seen.kind != FileKind::Regular {
+        let file = sys::open_existing(path).map_err(|error| Rejection::of_unopened(path, error))?;
+        let status = sys::identity(&file).map_err(|error| Rejection { id: None, error: unreadable(path, error) })?;
+        let reject = |error| Rejection { id: Some(status.id), error };
+        let unreadable = |error| reject(unreadable(path, error));
+        if status.kind != FileKind::Regular {
             return Err(reject(Error::NotAFile(path.to_owned())));
         }
-        if seen.id.size == 0 {
+        if status.id.size == 0 {
             return Err(reject(Error::Empty(path.to_owned())));
         }
-        let unreadable = |source| {
-            let locked = sys::is_locked(&source);
-            reject(if locked {
-                Error::Unsettled(path.to_owned())
-            } else {
-                Error::Read { path: path.to_owned(), source }
-            })
+        let settled = || match sys::identity(&file) {
+            Ok(now) if now.id == status.id => Ok(()),
+            Ok(_) => Err(reject(Error::Unsettled(path.to_owned()))),
+            Err(error) => Err(unreadable(error)),
         };
-        let mut file = File::open(path).map_err(unreadable)?;
-        let status = sys::identity(&file).map_err(unreadable)?;
-        let reject = |error| Rejection { id: Some(status.id), error };
-        let mut head = Vec::with_capacity(image::HEAD);
-        (&file).take(image::HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
-        image::precheck(&head, status.id.size, Target::native()).map_err(reject)?;
-
-        file.rewind().map_err(unreadable)?;
-        let draft = versions.draft(number, &file, status.permissions).map_err(reject)?;
-        if sys::identity(&file).map_err(unreadable)?.id != status.id {
-            return Err(reject(Error::Unsettled(path.to_owned())));
-        }
-        let image = examine(&draft, path, entry).map_err(reject)?;
-        let version = draft.finish(Rc::new(image)).map_err(reject)?;
+        let version = if status.id.size <= SMALL {
+            let mut bytes = Vec::with_capacity(status.id.size as usize);
+            (&file).take(status.id.size).read_to_end(&mut bytes).map_err(unreadable)?;
+            settled()?;
+            let image = image::parse(&bytes, Target::native(), entry).map_err(reject)?;
+            image.change(&mut bytes).map_err(reject)?;
+            let draft = versions.draft(number, Content::Bytes(&bytes), status.permissions).map_err(reject)?;
+            draft.finish_unchanged(Rc::new(image)).map_err(reject)?
+        } else {
+            let mut head = Vec::with_capacity(image::HEAD);
+            (&file).take(image::HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+            image::precheck(&head, status.id.size, Target::native()).map_err(reject)?;
+            (&file).rewind().map_err(unreadable)?;
+            let draft = versions.draft(number, Content::Of(&file), status.permissions).map_err(reject)?;
+            settled()?;
+            let image = examine(&draft, path, entry).map_err(reject)?;
+            draft.finish(Rc::new(image)).map_err(reject)?
+        };
         Ok(Candidate { id: status.id, version })
+    }
+}
+
+impl Rejection {
+    /// The file could not be opened: is it there, and is it one?
+    fn of_unopened(path: &Path, error: io::Error) -> Rejection {
+        match sys::stat(&sys::c_path(path)) {
+            Err(source) => Rejection { id: None, error: Error::Missing { path: path.to_owned(), source } },
+            Ok(seen) if seen.kind != FileKind::Regular => {
+                Rejection { id: Some(seen.id), error: Error::NotAFile(path.to_owned()) }
+            }
+            Ok(seen) => Rejection { id: Some(seen.id), error: unreadable(path, error) },
+        }
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    if sys::is_locked(&source) {
+        Error::Unsettled(path.to_owned())
+    } else {
+        Error::Read { path: path.to_owned(), source }
     }
 }
 

@@ -401,9 +401,18 @@ unsafe fn access<'a>(ctx: *mut cr_plugin) -> Option<(&'a Plugin, Context)> {
 /// As [`plugin`]; it is not used afterwards.
 #[inline]
 unsafe fn answer_if_asked(plugin: &Plugin, ctx: *mut cr_plugin) {
-    if !plugin.is_asked() {
-        return;
+    if plugin.is_asked() {
+        // SAFETY: the caller's promise.
+        unsafe { answer(plugin, ctx) };
     }
+}
+
+/// As [`answer_if_asked`], if it is asked.
+///
+/// # Safety
+/// As there.
+#[cold]
+unsafe fn answer(plugin: &Plugin, ctx: *mut cr_plugin) {
     let disarmed = Disarmed::new();
     // SAFETY: the caller's promise.
     let close = plugin.answer_to_asked(unsafe { Context::new(ctx) });

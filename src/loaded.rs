@@ -34,7 +34,7 @@ impl Entry {
     ///
     /// # Safety
     /// The version is loaded, and `ctx` is the plugin that it belongs to.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn call(self, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
         // SAFETY: the caller's promise; the entry point takes the plugin and the operation, and ignores the third.
         let result = unsafe { run(self.guarded, self.function, ctx.cast(), operation as usize, null_mut()) };
@@ -82,7 +82,7 @@ impl Entry {
 ///
 /// # Safety
 /// As [`guard::call`].
-#[inline]
+#[inline(always)]
 unsafe fn run(guarded: bool, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
     if guarded {
         // SAFETY: the caller's promise.
@@ -248,15 +248,14 @@ impl Loaded {
         unsafe extern "C" fn nothing() {}
         let lifecycle = &self.image.lifecycle;
         let place = |address: u64| self.base().wrapping_add(address as usize) as *mut usize;
-        if let Some(size) = lifecycle.fini_array_size_entry {
-            // SAFETY: an entry of the dynamic section of the loaded image, which only the loader reads, and not now.
-            unsafe { write_protected(place(size), 0) };
-        }
-        if let Some(fini) = lifecycle.fini_entry {
-            // The loader adds the base again.
-            let nothing = (nothing as *const () as usize).wrapping_sub(self.base());
-            // SAFETY: as above.
-            unsafe { write_protected(place(fini), nothing) };
+        // No destructors in the array; for the one function, one that does nothing. The loader adds the base again.
+        let nothing = (nothing as *const () as usize).wrapping_sub(self.base());
+        let size = lifecycle.fini_array_size_entry.map(|entry| (place(entry), 0));
+        let fini = lifecycle.fini_entry.map(|entry| (place(entry), nothing));
+        let words: Vec<_> = size.into_iter().chain(fini).collect();
+        if !words.is_empty() {
+            // SAFETY: entries of the dynamic section of the loaded image, which only the loader reads, and not now.
+            unsafe { write_protected(&words) };
         }
     }
 

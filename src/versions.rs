@@ -20,6 +20,14 @@ const KEEP: usize = 8;
 /// the first numbers of a system belong to services that live as long as it does.
 const LEAST_SWEPT_PROCESS: u32 = 100;
 
+/// What a version's copy is made of.
+#[derive(Clone, Copy)]
+pub(crate) enum Content<'a> {
+    /// An open file, which is at its beginning.
+    Of(&'a File),
+    Bytes(&'a [u8]),
+}
+
 /// A version's copy that is being made. Dropped, it is removed.
 pub(crate) struct Draft {
     copy: Option<Version>,
@@ -63,27 +71,33 @@ impl Versions {
         self.directory.as_deref()
     }
 
-    /// Copies the open file `source` as the version `number`.
-    pub(crate) fn draft(&self, number: u32, source: &File, permissions: u32) -> Result<Draft, Error> {
-        let (file, path) = self.create(number, source, permissions)?;
+    /// A file for the version `number`.
+    pub(crate) fn draft(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<Draft, Error> {
+        let (file, path) = self.create(number, content, permissions)?;
         let id = sys::identity(&file).map_err(|source| Error::Copy { path: path.clone(), source })?.id;
         let copy = Version { number, path, id, image: Rc::default(), mapped: false };
         Ok(Draft { copy: Some(copy), file })
     }
 
-    /// A copy under the first name that is free.
-    fn create(&self, number: u32, source: &File, permissions: u32) -> Result<(File, PathBuf), Error> {
-        let process = std::process::id();
-        let suffixes = [String::new(), format!(".{process}")].into_iter();
-        let suffixes = suffixes.chain((1..1000).map(|again| format!(".{process}-{again}")));
+    /// A new file under the first name that is free.
+    fn create(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<(File, PathBuf), Error> {
+        let suffix = |attempt: u32| match attempt {
+            0 => String::new(),
+            1 => format!(".{}", std::process::id()),
+            _ => format!(".{}-{}", std::process::id(), attempt - 1),
+        };
         let mut path = PathBuf::new();
-        for suffix in suffixes {
-            path = self.name(&format!("{number}{suffix}"));
+        for attempt in 0..1000 {
+            path = self.name(&format!("{number}{}", suffix(attempt)));
             // The dynamic loader knows images by name, and would give that one again.
             if Library::is_mapped(&path) {
                 continue;
             }
-            match sys::copy_new(source, &path, permissions) {
+            let file = match content {
+                Content::Of(source) => sys::copy_new(source, &path, permissions),
+                Content::Bytes(bytes) => sys::write_new(bytes, &path, permissions),
+            };
+            match file {
                 Ok(file) => return Ok((file, path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::Copy { path, source }),
@@ -176,7 +190,7 @@ impl Versions {
         let unreadable = |source| Error::Read { path: copy.path.clone(), source };
         let source = File::open(&copy.path).map_err(unreadable)?;
         let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
-        let version = self.draft(number, &source, permissions)?.finish(Rc::clone(&image))?;
+        let version = self.draft(number, Content::Of(&source), permissions)?.finish(Rc::clone(&image))?;
         let path = version.path.clone();
         self.discard(|copy| copy.number == number);
         self.copies.push(version);
@@ -203,11 +217,16 @@ impl Draft {
     }
 
     /// Writes the changes that the image asks for, and makes the copy a version.
-    pub(crate) fn finish(mut self, image: Rc<Image>) -> Result<Version, Error> {
+    pub(crate) fn finish(self, image: Rc<Image>) -> Result<Version, Error> {
         let path = || self.copy.as_ref().map(|copy| copy.path.clone()).unwrap_or_default();
         for Patch { offset, bytes } in &image.patches {
             sys::write_at(&self.file, bytes, *offset).map_err(|source| Error::Copy { path: path(), source })?;
         }
+        self.finish_unchanged(image)
+    }
+
+    /// Makes the copy, which has the changes, a version.
+    pub(crate) fn finish_unchanged(mut self, image: Rc<Image>) -> Result<Version, Error> {
         let mut copy = self.copy.take().ok_or(Error::Internal("a draft was finished twice"))?;
         copy.image = image;
         Ok(copy)

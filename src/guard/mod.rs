@@ -136,7 +136,7 @@ impl Drop for Armed {
 /// # Safety
 /// `function` may be called with these arguments, and what it leaves behind when it is abandoned halfway is the
 /// guest's own business.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
     // SAFETY: `guarded` has linked the frame of `stack`, which outlives the call; the rest is the caller's promise.
     guarded(|stack| unsafe { arch::enter(stack, function, a, b, c) })
@@ -149,7 +149,7 @@ fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
     // SAFETY: the thread's own block, alive as long as the thread.
     if unsafe { (*thread).stack_high } == 0 {
         // SAFETY: as above; nothing else refers to it now.
-        fault::prepare_thread(unsafe { &mut *thread });
+        prepare(unsafe { &mut *thread });
     }
     let frame = Frame {
         stack: Cell::new(0),
@@ -169,6 +169,13 @@ fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
         Fault { code: 0, .. } => Ok(result),
         fault => Err(fault),
     }
+}
+
+/// Once for each thread; out of the way of the calls.
+#[cold]
+#[inline(never)]
+fn prepare(thread: &mut Thread) {
+    fault::prepare_thread(thread);
 }
 
 /// While it lives, faults on this thread are none of the guard's: the library's own code runs.

@@ -40,6 +40,18 @@ pub(crate) struct Image {
     pub(crate) patches: Vec<Patch>,
 }
 
+impl Image {
+    /// Makes the changes of `patches` in the content of the file.
+    pub(crate) fn change(&self, content: &mut [u8]) -> Result<(), Error> {
+        for Patch { offset, bytes } in &self.patches {
+            let start = usize::try_from(*offset).unwrap_or(usize::MAX);
+            let place = content.get_mut(start..).and_then(|rest| rest.get_mut(..bytes.len()));
+            place.ok_or(Error::Internal("a change lies outside of the file"))?.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
 /// A part of the image in memory. Addresses are those in the file; the load bias is added later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {

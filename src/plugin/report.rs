@@ -15,7 +15,7 @@ use std::ffi::CString;
 impl Plugin {
     /// Calls the entry point. `None`: it faulted, `failure` and the error text are set and the version is the one
     /// to go back to; or there is none.
-    #[inline]
+    #[inline(always)] // into the step, which is what most updates are
     pub(super) fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
         let entry = self.entry.get()?;
         // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
@@ -23,7 +23,7 @@ impl Plugin {
     }
 
     /// Makes a call of the guest; a fault in it is a crash of the plugin.
-    #[inline]
+    #[inline(always)]
     pub(super) fn call_inside<T>(
         &self,
         context: Context,
@@ -34,6 +34,7 @@ impl Plugin {
     }
 
     /// The guest has crashed in a call: the version to go back to is the last one that worked.
+    #[cold]
     fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
         let number = context.version();
         context.set_version(context.last_working_version());
@@ -55,17 +56,19 @@ impl Plugin {
     /// Runs what calls into the guest; the count is right also when an exception passes.
     #[inline]
     pub(super) fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
-        struct Leave<'a>(&'a Cell<u32>);
+        struct Leave<'a>(&'a Cell<u32>, u32);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
-                self.0.set(self.0.get() - 1);
+                self.0.set(self.1);
             }
         }
-        self.inside.set(self.inside.get() + 1);
-        let _leave = Leave(&self.inside);
+        let before = self.inside.get();
+        self.inside.set(before + 1);
+        let _leave = Leave(&self.inside, before);
         run()
     }
 
+    #[cold]
     pub(super) fn user_failure(&self, context: Context, value: c_int, operation: cr_op) {
         // A failure that is being recovered from, or that the guest has set itself, stays.
         if context.failure() == NONE {

@@ -23,7 +23,7 @@ pub(crate) use unix::notify::Subscription;
 pub(crate) use system::thread;
 pub(crate) use system::{
     Destructors, FileId, FileKind, Library, c_path, copy_new, fault, identity, is_alive, is_locked,
-    lifecycle_arguments, os_str, remove, stat, write_at, write_protected,
+    lifecycle_arguments, open_existing, os_str, remove, stat, write_at, write_new, write_protected,
 };
 
 #[cfg(not(any(

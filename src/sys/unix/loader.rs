@@ -53,7 +53,25 @@ impl Library {
         (!address.is_null()).then_some(address)
     }
 
+    /// Is the image of this file still mapped? The dynamic loader knows images by the names that they were loaded by.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_mapped(path: &Path) -> bool {
+        /// Compares one name; what is not 0 ends the search.
+        unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, wanted: *mut c_void) -> c_int {
+            // SAFETY: what `is_mapped` has passed.
+            let wanted = unsafe { &*wanted.cast::<std::ffi::CString>() };
+            // SAFETY: the loader's description of an image, valid during the call.
+            let name = unsafe { (*info).dlpi_name };
+            // SAFETY: a string if it is there.
+            c_int::from(!name.is_null() && unsafe { CStr::from_ptr(name) } == wanted.as_c_str())
+        }
+        let mut wanted = super::c_path(path);
+        // SAFETY: a function that calls nothing, and what it takes.
+        unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut wanted).cast()) != 0 }
+    }
+
     /// Is the image of this file still mapped?
+    #[cfg(not(target_os = "linux"))]
     pub(crate) fn is_mapped(path: &Path) -> bool {
         // SAFETY: RTLD_NOLOAD loads nothing.
         match unsafe { dl::Library::open(Some(path), libc::RTLD_LAZY | libc::RTLD_NOLOAD) } {

@@ -19,6 +19,7 @@ pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
 
 use core::mem::MaybeUninit;
+use core::ptr::null_mut;
 // Elsewhere, plain `stat` knows files of any size.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use libc::{fstat as fstat64, stat as stat64};
@@ -28,7 +29,7 @@ use libc::{fstat64, stat64};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -108,15 +109,29 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus::from(unsafe { buffer.assume_init() }))
 }
 
+/// Opens a file for reading. What has taken its place, such as a FIFO, is not waited for.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
+/// Creates a file that is not there yet, with this content.
+pub(crate) fn write_new(content: &[u8], path: &Path, permissions: u32) -> io::Result<File> {
+    new_file(path, permissions, |mut file| file.write_all(content))
+}
+
 /// Creates a file that is not there yet, as a copy of the open file `source`, which is at its beginning.
 pub(crate) fn copy_new(source: &File, path: &Path, permissions: u32) -> io::Result<File> {
     #[cfg(target_vendor = "apple")]
     if let Some(clone) = apple::clone_new(source, path) {
         return clone;
     }
+    new_file(path, permissions, |file| copy(source, file))
+}
+
+fn new_file(path: &Path, permissions: u32, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
     // Its owner must be able to load it.
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(permissions | 0o400).open(path)?;
-    copy(source, &file).inspect_err(|_| {
+    fill(&file).inspect_err(|_| {
         // It may be left: the error that is reported is the first one.
         let _ = remove(path);
     })?;
@@ -165,19 +180,24 @@ pub(crate) fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }
 
-/// Writes a word that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system
-/// does not allow it.
+/// Writes words that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system does
+/// not allow it.
 ///
 /// # Safety
-/// The word is mapped and aligned, and nobody else uses it meanwhile.
-pub(crate) unsafe fn write_protected(word: *mut usize, value: usize) {
+/// The words are mapped and aligned, and nobody else uses them or what lies between them meanwhile.
+pub(crate) unsafe fn write_protected(words: &[(*mut usize, usize)]) {
     let page = page_size();
-    let start = word.map_addr(|address| address & !(page - 1));
-    // SAFETY: the page that the word lies in, which is mapped; a word that is aligned lies in one page.
-    let allowed = unsafe { libc::mprotect(start.cast(), page, libc::PROT_READ | libc::PROT_WRITE) } == 0;
-    if allowed {
+    let start = words.iter().map(|(word, _)| *word).min().unwrap_or(null_mut());
+    let end = words.iter().map(|(word, _)| word.addr()).max().unwrap_or(0).wrapping_add(size_of::<usize>());
+    let start = start.map_addr(|address| address & !(page - 1));
+    // SAFETY: the pages that the words lie in, and those between, which belong to the same table; a word that is aligned
+    // lies in one page.
+    let allowed =
+        unsafe { libc::mprotect(start.cast(), end.wrapping_sub(start.addr()), libc::PROT_READ | libc::PROT_WRITE) }
+            == 0;
+    for (word, value) in words.iter().filter(|_| allowed) {
         // SAFETY: the caller's promise, and it is writable now.
-        unsafe { word.write(value) };
+        unsafe { word.write(*value) };
     }
 }
 

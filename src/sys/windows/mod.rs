@@ -12,7 +12,7 @@ use core::mem::MaybeUninit;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
@@ -90,10 +90,24 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus { id, kind, permissions: 0 })
 }
 
+/// Opens a file for reading.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Creates a file that is not there yet, with this content.
+pub(crate) fn write_new(content: &[u8], path: &Path, _permissions: u32) -> io::Result<File> {
+    new_file(path, |mut file| file.write_all(content))
+}
+
 /// Creates a file that is not there yet, as a copy of the open file `source`, which is at its beginning.
 pub(crate) fn copy_new(mut source: &File, path: &Path, _permissions: u32) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-    if let Err(error) = io::copy(&mut source, &mut file) {
+    new_file(path, |mut file| io::copy(&mut source, &mut file).map(drop))
+}
+
+fn new_file(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+    if let Err(error) = fill(&file) {
         // A file that is open cannot be removed. It may be left: the error that is reported is the first one.
         drop(file);
         let _ = remove(path);
@@ -168,17 +182,19 @@ pub(crate) fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_encoded_bytes()).unwrap_or_default()
 }
 
-/// Writes a word that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system
-/// does not allow it.
+/// Writes words that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system does
+/// not allow it.
 ///
 /// # Safety
-/// The word is mapped and aligned, and nobody else uses it meanwhile.
-pub(crate) unsafe fn write_protected(word: *mut usize, value: usize) {
-    let mut before = 0;
-    // SAFETY: a word that is mapped (the caller's promise), and room for the answer.
-    let allowed = unsafe { VirtualProtect(word.cast(), size_of::<usize>(), PAGE_READWRITE, &raw mut before) } != 0;
-    if allowed {
-        // SAFETY: the caller's promise, and it is writable now.
-        unsafe { word.write(value) };
+/// The words are mapped and aligned, and nobody else uses them or what lies between them meanwhile.
+pub(crate) unsafe fn write_protected(words: &[(*mut usize, usize)]) {
+    for (word, value) in words {
+        let mut before = 0;
+        // SAFETY: a word that is mapped (the caller's promise), and room for the answer.
+        let allowed = unsafe { VirtualProtect(word.cast(), size_of::<usize>(), PAGE_READWRITE, &raw mut before) } != 0;
+        if allowed {
+            // SAFETY: the caller's promise, and it is writable now.
+            unsafe { word.write(*value) };
+        }
     }
 }
