@@ -514,6 +514,18 @@ scenarios! {
 }
 
 scenarios! {
+    /// The same with the option `CR_WATCH`.
+    watch_thread, "host":
+    watch_thread_sees_changes_of_every_kind
+    watch_thread_spares_updates_their_system_calls
+    watch_thread_looks_where_nothing_is_told
+    watch_thread_is_one_and_ends_with_the_last_plugin
+    watch_thread_leaves_signals_to_the_host
+    watch_thread_stays_with_the_parent_of_a_fork
+    watch_thread_serves_plugins_of_many_threads
+}
+
+scenarios! {
     /// Symbols, guarded calls, and what a host controls.
     calls, "host":
     symbols_of_the_version_that_is_loaded
@@ -638,6 +650,7 @@ fn every_scenario_of_the_hosts_is_a_test() {
         events::NAMES,
         flows::NAMES,
         watch::NAMES,
+        watch_thread::NAMES,
         calls::NAMES,
         soak::NAMES,
         windows::NAMES,

@@ -99,6 +99,10 @@ pub enum cr_option_flag {
     CR_RECOVER_FORWARD = 2,
     /// Only what is tagged with `CR_STATE` is carried; `.bss` is left alone.
     CR_STATE_ONLY = 4,
+    /// A thread of the library watches the guest's file, one for all plugins that ask for it. An update then makes no
+    /// system call while nothing changes, and a change is noticed a few milliseconds after it was made instead of by
+    /// the next update. Without threads, and in a forked child, it is as if the flag were not set.
+    CR_WATCH = 8,
 }
 
 /// What has happened, or is about to; see `cr_options.on_event`.

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) recover_forward: bool,
     /// Is only tagged state carried?
     pub(crate) state_only: bool,
+    /// Does a thread look for changes?
+    pub(crate) watch: bool,
     pub(crate) keep_generations: usize,
     pub(crate) build_lock: BuildLock,
     pub(crate) listener: Option<Listener>,
@@ -63,6 +65,7 @@ impl Default for Options {
             guarded: true,
             recover_forward: false,
             state_only: false,
+            watch: false,
             keep_generations: 0,
             build_lock: BuildLock::Default,
             listener: None,
@@ -125,6 +128,7 @@ impl Options {
         result.guarded = raw.flags & cr_option_flag::CR_NO_GUARD as u32 == 0;
         result.recover_forward = raw.flags & cr_option_flag::CR_RECOVER_FORWARD as u32 != 0;
         result.state_only = raw.flags & cr_option_flag::CR_STATE_ONLY as u32 != 0;
+        result.watch = raw.flags & cr_option_flag::CR_WATCH as u32 != 0;
         result.keep_generations = raw.keep_generations as usize;
         // SAFETY: as above.
         result.build_lock = match unsafe { text(raw.build_lock) } {

@@ -98,7 +98,7 @@ impl Plugin {
         let head = cr_internal { fullname: fullname.as_ptr(), temppath: c"".as_ptr(), handle: null_mut() };
         let plugin = Box::new(Plugin {
             head: Cell::new(head),
-            watch: RefCell::new(Watch::new(fullname.clone())),
+            watch: RefCell::new(Watch::new(fullname.clone(), options.watch)),
             fullname,
             temppath: RefCell::default(),
             versions: RefCell::new(Versions::new(path.clone(), options.temporary_path)),

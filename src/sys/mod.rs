@@ -22,8 +22,8 @@ pub(crate) use unix::notify::Subscription;
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) use system::thread;
 pub(crate) use system::{
-    Destructors, FileId, FileKind, Library, c_path, copy_new, fault, identity, is_alive, is_locked,
-    lifecycle_arguments, open_existing, os_str, remove, stat, write_at, write_new, write_protected,
+    Destructors, FileId, FileKind, Library, Process, c_path, copy_new, fault, identity, is_alive, is_locked,
+    lifecycle_arguments, open_existing, os_str, remove, spawn, stat, write_at, write_new, write_protected,
 };
 
 #[cfg(not(any(

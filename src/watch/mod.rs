@@ -4,7 +4,10 @@
 //! Once the file has been the same for a while, the kernel is asked instead whether anything has happened since
 //! (`sys::Subscription`), which costs a fraction; where it cannot tell, `stat` goes on.
 
+mod background;
+
 use crate::sys::{self, FileId, FileKind, Subscription};
+use background::Lookout;
 use core::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::time::{Duration, Instant};
@@ -32,6 +35,8 @@ pub(crate) struct Watch {
     looks: Cell<u32>,
     subscription: RefCell<Option<Subscription>>,
     trust: Cell<Trust>,
+    /// The thread that looks at it, if there is one.
+    lookout: Option<Lookout>,
 }
 
 /// May the file's changes be subscribed to?
@@ -54,8 +59,10 @@ pub(crate) enum Seen {
 }
 
 impl Watch {
-    pub(crate) fn new(path: CString) -> Self {
+    /// With a thread that looks in the `background`, or without.
+    pub(crate) fn new(path: CString, background: bool) -> Self {
         Watch {
+            lookout: if background { Lookout::new(&path) } else { None },
             path,
             tried: None,
             again: None,
@@ -65,9 +72,15 @@ impl Watch {
         }
     }
 
-    /// One system call, but for the look with which a subscription begins or ends.
+    /// None or one system call, but for the look with which a subscription begins or ends.
     #[inline]
     pub(crate) fn look(&self) -> Seen {
+        if let Some(lookout) = &self.lookout
+            && self.again.is_none()
+            && lookout.is_quiet()
+        {
+            return Seen::Nothing;
+        }
         let looks = self.looks.get();
         self.looks.set(looks.wrapping_add(1));
         if looks < DOUBT
@@ -125,6 +138,9 @@ impl Watch {
     pub(crate) fn tried(&mut self, id: FileId) {
         self.tried = Some(id);
         self.again = None;
+        if let Some(lookout) = &self.lookout {
+            lookout.tried(id);
+        }
         if self.trust.get() == Trust::NotNow {
             self.trust.set(Trust::Yes);
         }
@@ -136,5 +152,21 @@ impl Watch {
         self.tried(id);
         self.again = first.then(|| Instant::now() + SETTLED);
         first
+    }
+
+    fn last_tried(&self) -> Option<FileId> {
+        self.tried
+    }
+
+    /// Does the kernel tell of changes now?
+    fn is_told(&self) -> bool {
+        self.subscription.borrow().is_some()
+    }
+
+    /// Sleeps until it does, or for this time.
+    fn wait(&self, limit: Duration) {
+        if let Some(subscription) = &*self.subscription.borrow() {
+            subscription.wait(limit);
+        }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod fault;
 mod loader;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::sys) mod notify;
+mod process;
 mod stack;
 #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
 mod statx;
@@ -17,6 +18,7 @@ pub(crate) mod thread;
 
 pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
+pub(crate) use process::{Process, spawn};
 
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;

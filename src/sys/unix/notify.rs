@@ -7,16 +7,16 @@
 //! link for being moved or removed, the file for every change. As long as none of them has had an event, the path leads
 //! to the same file with the same content. Once something has happened, the subscription has served its time.
 
-use super::c_path;
+use super::{Process, c_path};
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
 
 /// Where its number is not in the way of a host that counts on low ones, and is not soon given to another file should
 /// the host close all that it does not know.
@@ -81,6 +81,18 @@ impl Subscription {
             drop(self.instance.lock());
         }
         !self.rung.load(Ordering::Acquire)
+    }
+
+    /// Sleeps until something happens to any subscription, or for this time.
+    pub(crate) fn wait(&self, limit: Duration) {
+        let mut poll = libc::pollfd { fd: self.instance.descriptor, events: libc::POLLIN, revents: 0 };
+        let milliseconds = c_int::try_from(limit.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: one entry. A signal that ends it early does no harm.
+        unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
+        if poll.revents & !libc::POLLIN != 0 {
+            // Someone has closed the descriptor: no reason to run in circles.
+            std::thread::sleep(limit);
+        }
     }
 
     /// Goes along the path as the kernel does, and watches each inode before it looks at the next name.
@@ -282,48 +294,6 @@ impl Event {
         let (length, bytes) = bytes.split_first_chunk::<4>()?;
         let rest = bytes.get(u32::from_ne_bytes(*length) as usize..)?;
         Some((Event { watch: c_int::from_ne_bytes(*watch), mask: u32::from_ne_bytes(*mask) }, rest))
-    }
-}
-
-/// Tells a process from the children that it forks: a byte in a page that the kernel empties in them.
-struct Process(*mut AtomicU8);
-
-// SAFETY: an atomic byte that lives as long as the value.
-unsafe impl Send for Process {}
-// SAFETY: as above.
-unsafe impl Sync for Process {}
-
-impl Process {
-    fn new() -> Option<Process> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new mapping wherever the system likes.
-        let page = unsafe { libc::mmap(null_mut(), 1, protection, flags, -1, 0) };
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        let process = Process(page.cast());
-        // SAFETY: our own page. Linux before 4.14 refuses it.
-        let wiped = unsafe { libc::madvise(page, 1, libc::MADV_WIPEONFORK) } == 0;
-        process.byte().store(1, Ordering::Relaxed);
-        wiped.then_some(process)
-    }
-
-    fn byte(&self) -> &AtomicU8 {
-        // SAFETY: the first byte of our page, zero or what was stored there.
-        unsafe { &*self.0 }
-    }
-
-    #[inline]
-    fn is_same(&self) -> bool {
-        self.byte().load(Ordering::Relaxed) != 0
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SAFETY: our own mapping.
-        unsafe { libc::munmap(self.0.cast(), 1) };
     }
 }
 

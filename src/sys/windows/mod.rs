@@ -17,6 +17,7 @@ use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
 use std::path::Path;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
     CloseHandle, ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, WAIT_OBJECT_0,
@@ -158,6 +159,28 @@ pub(crate) fn is_alive(process: u32) -> bool {
     // SAFETY: the handle from above, given up here.
     unsafe { CloseHandle(handle) };
     !ended
+}
+
+/// Starts a thread.
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).spawn(run)
+}
+
+/// Tells a process from those that are made from it; here there are none.
+pub(crate) struct Process(());
+
+impl Process {
+    /// This one.
+    #[allow(clippy::unnecessary_wraps)] // other systems may not be able to
+    pub(crate) fn new() -> Option<Process> {
+        Some(Process(()))
+    }
+
+    /// Is it the running one?
+    #[inline]
+    pub(crate) fn is_same(&self) -> bool {
+        true
+    }
 }
 
 /// A C string as a path: UTF-8. What is not UTF-8 comes from a host that uses the system's own code page.
