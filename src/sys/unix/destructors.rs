@@ -43,7 +43,7 @@ impl Destructors {
         }
         for slot in slots {
             // SAFETY: the caller's promise.
-            unsafe { write_protected(slot as *mut usize, note as *const () as usize) };
+            unsafe { write_protected(&[(slot as *mut usize, note as *const () as usize)]) };
         }
         Destructors { extent }
     }
