@@ -158,6 +158,11 @@ fn a_host_compiles_in_every_standard_of_cpp() {
 }
 
 #[test]
+fn a_host_in_cpp_can_do_without_the_standard_headers() {
+    compiles(&source("no_std_headers.cpp"), &CPP_COMPILERS, &CPP_HOSTS, &STRICT);
+}
+
+#[test]
 fn a_guest_file_can_become_a_host() {
     compiles(&source("guest_then_host.c"), &C_COMPILERS, &C_HOSTS, &STRICT);
     compiles(&source("guest_then_host.c"), &CPP_COMPILERS, &["c++11", "c++2b"], &STRICT);
