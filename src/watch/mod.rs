@@ -33,7 +33,9 @@ pub(crate) struct Watch {
     again: Option<Instant>,
     /// Looks since the file has changed, or since the last one that was made in doubt.
     looks: Cell<u32>,
+    /// It stays when it is over, until the next one takes what it can from it: ending one takes the kernel a while.
     subscription: RefCell<Option<Subscription>>,
+    subscribed: Cell<bool>,
     trust: Cell<Trust>,
     /// The thread that looks at it, if there is one.
     lookout: Option<Lookout>,
@@ -68,6 +70,7 @@ impl Watch {
             again: None,
             looks: Cell::new(0),
             subscription: RefCell::new(None),
+            subscribed: Cell::new(false),
             trust: Cell::new(Trust::Yes),
         }
     }
@@ -83,43 +86,48 @@ impl Watch {
         }
         let looks = self.looks.get();
         self.looks.set(looks.wrapping_add(1));
-        if looks < DOUBT
-            && let Some(subscription) = &*self.subscription.borrow()
-            && subscription.is_quiet()
-        {
+        if looks < DOUBT && self.subscribed.get() && self.is_quiet() {
             return Seen::Nothing;
         }
         self.look_closely(looks)
     }
 
+    /// Has the subscription told of nothing?
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.subscription.borrow().as_ref().is_some_and(Subscription::is_quiet)
+    }
+
     /// At the file itself. `looks` is how many have been made before.
     #[cold]
     fn look_closely(&self, looks: u32) -> Seen {
-        let subscribed = self.subscription.borrow().is_some();
-        if subscribed {
+        if self.subscribed.get() {
             self.looks.set(0);
-            if looks < DOUBT {
-                // It has told of something, which may be nothing; it is over in any case.
-                self.subscription.replace(None);
-            }
+            // It has told of something, which may be nothing; or it is only doubted.
+            self.subscribed.set(looks >= DOUBT);
         } else if looks >= CALM && self.again.is_none() && self.trust.get() == Trust::Yes {
             self.looks.set(0);
             // Before the file is looked at: nothing is missed in between.
-            let subscription = Subscription::new(&self.path);
-            if subscription.is_none() {
-                self.trust.set(Trust::NotNow);
-            }
-            self.subscription.replace(subscription);
+            self.subscribe();
         }
         let (seen, same) = self.compare();
         if !same {
             self.looks.set(0);
-            let silent = self.subscription.take().is_some_and(|subscription| looks >= DOUBT && subscription.is_quiet());
-            if silent {
+            if self.subscribed.replace(false) && looks >= DOUBT && self.is_quiet() {
                 self.trust.set(Trust::Never);
+                self.subscription.replace(None);
             }
         }
         seen
+    }
+
+    fn subscribe(&self) {
+        let new = Subscription::new(&self.path);
+        self.subscribed.set(new.is_some());
+        if new.is_none() {
+            self.trust.set(Trust::NotNow);
+        }
+        self.subscription.replace(new);
     }
 
     /// One `stat`, and whether the file is the one that was tried.
@@ -160,7 +168,7 @@ impl Watch {
 
     /// Does the kernel tell of changes now?
     fn is_told(&self) -> bool {
-        self.subscription.borrow().is_some()
+        self.subscribed.get()
     }
 
     /// Sleeps until it does, or for this time.

@@ -42,6 +42,8 @@ pub(crate) struct Subscription {
 /// An inotify instance, shared by all subscriptions.
 struct Instance {
     descriptor: c_int,
+    /// Someone has closed it; the number may be that of the next instance by now.
+    lost: AtomicBool,
     process: Process,
     /// Events are being taken from the queue; those who find it empty have to wait for what was in it.
     draining: AtomicBool,
@@ -58,6 +60,8 @@ impl Subscription {
     /// What happens after it has returned is told; what happened before has to be looked for.
     pub(crate) fn new(path: &CStr) -> Option<Subscription> {
         let instance = Instance::current()?;
+        // What has been told before is no news.
+        instance.drain();
         let mut subscription = Subscription { instance, watches: Vec::new(), rung: Arc::default() };
         subscription.follow(Path::new(&super::os_str(path)))?;
         Some(subscription)
@@ -68,7 +72,7 @@ impl Subscription {
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
         // A child process shares the queue with its parent: what one reads is lost for the other.
-        if !self.instance.process.is_same() {
+        if !self.instance.process.is_same() || self.instance.lost.load(Ordering::Acquire) {
             return false;
         }
         match self.instance.waiting() {
@@ -156,9 +160,11 @@ impl Instance {
         let mut current = CURRENT.try_lock().ok()?;
         if let Some(instance) = current.upgrade()
             && instance.process.is_same()
-            && instance.is_ours()
         {
-            return Some(instance);
+            if instance.is_ours() {
+                return Some(instance);
+            }
+            instance.lost.store(true, Ordering::Release);
         }
         let instance = Arc::new(Instance::new()?);
         *current = Arc::downgrade(&instance);
@@ -180,7 +186,13 @@ impl Instance {
         let descriptor = unsafe { libc::fcntl(low, libc::F_DUPFD_CLOEXEC, least as c_int) };
         // SAFETY: our own descriptor, made above.
         unsafe { libc::close(low) };
-        let new = Instance { descriptor, process, draining: AtomicBool::new(false), subscribers: Mutex::default() };
+        let new = Instance {
+            descriptor,
+            lost: AtomicBool::new(false),
+            process,
+            draining: AtomicBool::new(false),
+            subscribers: Mutex::default(),
+        };
         (descriptor >= 0).then_some(new)
     }
 
@@ -200,6 +212,9 @@ impl Instance {
 
     /// Is the descriptor still that of an inotify instance? The host may have closed it and got its number again.
     fn is_ours(&self) -> bool {
+        if self.lost.load(Ordering::Acquire) {
+            return false;
+        }
         let link = std::fs::read_link(format!("/proc/self/fd/{}", self.descriptor));
         link.is_ok_and(|link| link.as_os_str() == "anon_inode:inotify")
     }
