@@ -1,6 +1,6 @@
-// The benchmarks as a host would live them, for this library and for the original: only what both headers have.
+// The benchmarks as a host would live them, for this library and for the original.
 //
-// host WHAT GUEST COUNT prints one number: the median time of WHAT in nanoseconds. `cargo xtask bench` runs it.
+// host WHAT GUEST COUNT [ROUNDS] prints one number, the median time of WHAT in nanoseconds. `cargo xtask bench` runs it.
 #define CR_HOST
 #include "cr.h"
 
@@ -8,6 +8,10 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,17 +30,19 @@ double median(std::vector<double> &values) {
     return values[values.size() / 2];
 }
 
+int rounds = 9;
+
 // The median of a few rounds of many calls each: for what takes nanoseconds.
 template <class Call> double each(int count, Call call) {
-    std::vector<double> rounds;
-    for (int round = 0; round < 9; ++round) {
+    std::vector<double> times;
+    for (int round = 0; round < rounds; ++round) {
         double begin = now();
         for (int i = 0; i < count; ++i) {
             call();
         }
-        rounds.push_back((now() - begin) / count);
+        times.push_back((now() - begin) / count);
     }
-    return median(rounds);
+    return median(times);
 }
 
 // The median of single times: for what takes microseconds. `prepare` is not measured.
@@ -51,20 +57,39 @@ template <class Prepare, class Call> double alone(int count, Prepare prepare, Ca
     return median(times);
 }
 
+// Newer by whole seconds: the original sees nothing less.
+void touch(const char *path) {
+    static long seconds = 1000000000;
+    timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    seconds += 2;
+    utimensat(AT_FDCWD, path, times, 0);
+}
+
 struct Bench {
     cr_plugin ctx;
     int crash = 0;
     const char *guest;
 
-    explicit Bench(const char *guest) : guest(guest) {
+    explicit Bench(const char *guest, unsigned flags = 0) : guest(guest) {
         touch();
         ctx.userdata = &crash;
-        if (!cr_plugin_open(ctx, guest)) {
+        if (!open(flags)) {
             std::exit(2);
         }
         update();
     }
     ~Bench() { cr_plugin_close(ctx); }
+
+    bool open(unsigned flags) {
+#if defined(CR_OPTIONS_INIT)
+        if (flags) {
+            cr_options options = CR_OPTIONS_INIT;
+            options.flags = flags;
+            return cr_plugin_open_with(ctx, guest, options);
+        }
+#endif
+        return cr_plugin_open(ctx, guest) && flags == 0;
+    }
 
     void update(bool check = true) {
         if (cr_plugin_update(ctx, check) != 0 && !crash) {
@@ -72,16 +97,52 @@ struct Bench {
         }
     }
 
-    // Newer by whole seconds: the original sees nothing less.
-    void touch() {
-        static long seconds = 1000000000;
-        timespec times[2] = {{seconds, 0}, {seconds, 0}};
-        seconds += 2;
-        utimensat(AT_FDCWD, guest, times, 0);
-    }
+    void touch() { ::touch(guest); }
 };
 
+// What a reload cannot do without: unload, copy, load, find the entry point.
+double relink(const char *guest, int count) {
+    void *handle = nullptr;
+    int number = 0;
+    std::string path;
+    auto remove = [&] {
+        unlink(path.c_str());
+        path = std::string(guest) + "." + std::to_string(number++);
+    };
+    double time = alone(count, remove, [&] {
+        if (handle) {
+            dlclose(handle);
+        }
+        int from = open(guest, O_RDONLY), to = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0700);
+        struct stat info;
+        fstat(from, &info);
+        for (off_t done = 0; done < info.st_size;) {
+            ssize_t copied = sendfile(to, from, &done, static_cast<size_t>(info.st_size - done));
+            if (copied <= 0) {
+                std::exit(5);
+            }
+        }
+        close(from);
+        close(to);
+        handle = dlopen(path.c_str(), RTLD_NOW);
+        if (!handle || !dlsym(handle, "cr_main")) {
+            std::exit(5);
+        }
+    });
+    remove();
+    return time;
+}
+
+double resident() {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
 double measure(const std::string &what, const char *guest, int count) {
+    if (what == "nothing") {
+        return 0;
+    }
     if (what == "call") {
         void *handle = dlopen(guest, RTLD_NOW);
         cr_plugin_main_func volatile entry =
@@ -89,9 +150,24 @@ double measure(const std::string &what, const char *guest, int count) {
         cr_plugin ctx = {};
         return entry ? each(count, [&] { entry(&ctx, CR_STEP); }) : 0;
     }
-    if (what == "stat") {
-        struct stat info;
-        return each(count, [&] { stat(guest, &info); });
+    if (what == "ask") {
+        int queue = inotify_init1(IN_NONBLOCK), waiting = 0;
+        inotify_add_watch(queue, guest, IN_MODIFY);
+        return each(count, [&] { ioctl(queue, FIONREAD, &waiting); });
+    }
+    if (what == "relink") {
+        return relink(guest, count);
+    }
+    if (what == "memcpy") { // out of one version and into the next: megabytes by the first digits of the guest's name
+        const char *name = std::strrchr(guest, '/') + std::strlen("/libstate");
+        const size_t size = std::strtoul(name, nullptr, 10) << 20;
+        std::vector<char> from(size, 1), between(size, 2), to(size, 3);
+        return alone(
+            count, [] {},
+            [&] {
+                std::memcpy(between.data(), from.data(), size);
+                std::memcpy(to.data(), between.data(), size);
+            });
     }
     if (what == "open_close") {
         return alone(
@@ -99,10 +175,16 @@ double measure(const std::string &what, const char *guest, int count) {
     }
     if (what == "many") {
         std::vector<Bench *> benches;
-        for (int i = 0; i < 200; ++i) {
+        const int number = count > 1 ? 1000 : 20;
+        for (int i = 0; i < number; ++i) {
             std::string copy = std::string(guest) + "." + std::to_string(i) + "x.so";
             symlink(guest, copy.c_str());
             benches.push_back(new Bench(strdup(copy.c_str())));
+        }
+        for (int i = 0; i < 40; ++i) {
+            for (Bench *bench : benches) {
+                bench->update();
+            }
         }
         double time = each(count, [&] {
             for (Bench *bench : benches) {
@@ -113,18 +195,55 @@ double measure(const std::string &what, const char *guest, int count) {
             unlink(bench->guest);
             delete bench;
         }
-        return time / 200;
+        return time / number;
     }
+#if defined(CR_OPTIONS_INIT)
+    if (what == "update_watch") {
+        Bench bench(guest, CR_WATCH);
+        usleep(300000); // until the thread has looked
+        return each(count, [&] { bench.update(); });
+    }
+    if (what == "noticed_watch") {
+        Bench bench(guest, CR_WATCH);
+        return alone(
+            count,
+            [&] {
+                usleep(100000);
+                bench.touch();
+            },
+            [&] {
+                for (unsigned version = bench.ctx.version; bench.ctx.version == version;) {
+                    bench.update();
+                }
+            });
+    }
+    if (what == "guarded_call") {
+        Bench bench(guest);
+        cr_guest_func function = reinterpret_cast<cr_guest_func>(cr_plugin_symbol(bench.ctx, "guest_function"));
+        return each(count, [&] { cr_plugin_call(bench.ctx, function, nullptr); });
+    }
+#endif
+    const double before = resident();
     Bench bench(guest);
     if (what == "update") {
         return each(count, [&] { bench.update(false); });
     }
     if (what == "update_check") {
+        for (int i = 0; i < 40; ++i) {
+            bench.update();
+        }
         return each(count, [&] { bench.update(); });
     }
     if (what == "reload") {
         return alone(
             count, [&] { bench.touch(); }, [&] { bench.update(); });
+    }
+    if (what == "memory") {
+        for (int i = 0; i < count; ++i) {
+            bench.touch();
+            bench.update();
+        }
+        return resident() - before;
     }
     if (what == "crash_rollback") {
         auto fresh = [&] {
@@ -144,8 +263,11 @@ double measure(const std::string &what, const char *guest, int count) {
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
+    if (argc != 4 && argc != 5) {
         return 1;
+    }
+    if (argc == 5) {
+        rounds = std::atoi(argv[4]);
     }
     std::printf("%.2f\n", measure(argv[1], argv[2], std::atoi(argv[3])));
 }

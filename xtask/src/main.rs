@@ -57,6 +57,9 @@ enum Command {
         /// One short round, to see that it works
         #[arg(long)]
         quick: bool,
+        /// Write docs/benchmarks.md and its plots
+        #[arg(long)]
+        write: bool,
     },
     /// Write include/cr.h anew from its sources
     Header,
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { fast } => demo::run(fast),
         Command::Test { only, target, list } => test::run(&only, target.as_deref(), list),
-        Command::Bench { quick } => bench::run_all(quick),
+        Command::Bench { quick, write } => bench::run_all(bench::Settings { quick, write }),
         Command::Header => header::write().map(|changed| {
             println!("include/cr.h {}", if changed { "written" } else { "is up to date" });
         }),

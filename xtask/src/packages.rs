@@ -46,7 +46,7 @@ pub(crate) fn install_for(machine: &Machine) -> Result<()> {
     provide(&machine.needs()?)
 }
 
-fn provide(needed: &[(&'static str, &'static str)]) -> Result<()> {
+pub(crate) fn provide(needed: &[(&'static str, &'static str)]) -> Result<()> {
     let mut missing = missing(needed);
     if missing.contains(&"binutils") && exists("ld") {
         missing.push("binutils-gold");
