@@ -1,4 +1,5 @@
 // The option CR_WATCH: a thread watches the files, updates make no system call, and changes come a little later.
+#ifndef _WIN32
 #include "fixture.h"
 
 #include <csignal>
@@ -199,3 +200,5 @@ SCENARIO(watch_thread_serves_plugins_of_many_threads) {
     }
     CHECK_EQ(1, count_threads());
 }
+
+#endif
