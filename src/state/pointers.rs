@@ -53,19 +53,28 @@ pub(super) type Length<'l> = &'l dyn Fn(u64) -> Option<u64>;
 
 /// Finds out where all these addresses of the old image, in order and each once, are in the new one.
 pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> Result<HashMap<u64, Goal>, Error> {
-    let named = owners(images, to)?;
     let mut goals = HashMap::with_capacity(to.len());
+    // Most point to variables, which are known already.
+    let mut others = Vec::new();
+    for address in to {
+        match variable(images, *address) {
+            Some(goal) => {
+                goals.insert(*address, goal);
+            }
+            None => others.push(*address),
+        }
+    }
+    if others.is_empty() {
+        return Ok(goals);
+    }
+    let to = others.as_slice();
+    let named = owners(images, to)?;
     let mut by_name: Vec<(u64, &Symbol<'_>)> = Vec::new();
     let mut nameless = Vec::new();
     for address in to {
         match named.get(address) {
             None => nameless.push(*address),
-            Some(owner) => match variable(images, owner, *address) {
-                Some(goal) => {
-                    goals.insert(*address, goal);
-                }
-                None => by_name.push((*address, owner)),
-            },
+            Some(owner) => by_name.push((*address, owner)),
         }
     }
     find_names(images, &by_name, &mut goals)?;
@@ -100,9 +109,10 @@ fn owners<'a>(images: &Images<'a>, to: &[u64]) -> Result<HashMap<u64, Symbol<'a>
 }
 
 /// A variable that is carried has been matched already.
-fn variable(images: &Images<'_>, owner: &Symbol<'_>, address: u64) -> Option<Goal> {
-    let key = |symbol: &Symbol<'_>| symbol.place.address;
-    let index = images.old_side.variables.binary_search_by_key(&owner.place.address, key).ok()?;
+fn variable(images: &Images<'_>, address: u64) -> Option<Goal> {
+    let after = images.old_side.variables.partition_point(|symbol| symbol.place.address <= address);
+    let index = after.checked_sub(1)?;
+    let owner = images.old_side.get(index as u32).filter(|owner| address - owner.place.address < owner.place.size)?;
     let what = names::readable(&owner.name).into_owned();
     let offset = address - owner.place.address;
     Some(match images.matching.new_of.get(index)? {

@@ -31,6 +31,9 @@ pub(super) struct Split {
     pub(super) indices: HashMap<u64, usize>,
 }
 
+/// A unit that has a variable in so many bytes is read from its beginning: that is sooner done than a search around each.
+const DENSE: usize = 256;
+
 /// A location in a section: the offset of its length, and whose it may be.
 struct Hit {
     offset: usize,
@@ -121,12 +124,14 @@ impl<'a> Builder<'a, '_> {
             None => true,
         });
         let info = self.dwarf.debug_info.reader().slice();
-        let by_address = left.clone();
+        let width = self.address_size();
         hits.retain(|hit| {
-            let end = hit.offset.saturating_add(2 + usize::from(self.address_size()));
-            let bytes = info.get(hit.offset..end).unwrap_or_default();
-            direct(bytes, 0, &by_address, self.address_size()).iter().any(|found| found.wanted == hit.wanted)
+            let end = hit.offset.saturating_add(2 + usize::from(width));
+            let Some([length, operation, address @ ..]) = info.get(hit.offset..end) else { return false };
+            let is = wanted.get(hit.wanted).map(|one| one.address);
+            [*length, *operation] == location_of(width) && little(address) == is
         });
+        hits.sort_unstable_by_key(|hit| hit.offset);
         self.resolve(&hits, wanted, places)?;
         forget_found(left, places);
         suspects.sort_unstable_by_key(|unit| unit.start);
@@ -196,14 +201,39 @@ impl<'a> Builder<'a, '_> {
         Ok(places)
     }
 
-    /// Turns locations into entries.
+    /// Turns locations, which are in order, into entries.
     fn resolve(&self, hits: &[Hit], wanted: &[Wanted<'_>], places: &mut Vec<Place<'a>>) -> Result<(), Unknown> {
         let starts = self.unit_offsets()?;
-        let mut doubtful: Vec<(DebugInfoOffset, &Hit)> = Vec::new();
+        let unit_of = |hit: &Hit| starts.partition_point(|start| start.0 <= hit.offset).checked_sub(1);
+        for of_unit in hits.chunk_by(|one, other| unit_of(one) == unit_of(other)) {
+            let start = of_unit.first().and_then(unit_of).and_then(|index| starts.get(index));
+            let Some(start) = start else { continue };
+            let length = self.unit_at(*start)?.length_including_self();
+            if length / of_unit.len() < DENSE {
+                let known = places.len();
+                let all: Vec<&Hit> = of_unit.iter().collect();
+                if self.walk(*start, &all, places).is_ok() {
+                    continue;
+                }
+                places.truncate(known);
+            }
+            self.resolve_each(*start, of_unit, wanted, places)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the locations of a unit, without reading all of it.
+    fn resolve_each(
+        &self,
+        start: DebugInfoOffset,
+        hits: &[Hit],
+        wanted: &[Wanted<'_>],
+        places: &mut Vec<Place<'a>>,
+    ) -> Result<(), Unknown> {
+        let mut doubtful: Vec<&Hit> = Vec::new();
+        let unit = self.unit_at(start)?;
         for hit in hits {
-            let next = starts.partition_point(|start| start.0 <= hit.offset);
-            let Some(start) = next.checked_sub(1).and_then(|index| starts.get(index)) else { continue };
-            let unit = self.unit_at(*start)?;
+            let unit = unit.clone();
             let Some(symbol) = wanted.get(hit.wanted).map(|one| one.symbol) else { continue };
             let mut around = self.entries_around(&unit, hit.offset - start.0, symbol);
             match (around.pop(), around.pop()) {
@@ -211,15 +241,10 @@ impl<'a> Builder<'a, '_> {
                     places.push(Place { unit, entry, wanted: hit.wanted, at: hit.offset - start.0 });
                 }
                 (None, _) => {} // other bytes that happen to look like it
-                _ => doubtful.push((*start, hit)),
+                _ => doubtful.push(hit),
             }
         }
-        doubtful.sort_by_key(|(start, hit)| (start.0, hit.offset));
-        for of_unit in doubtful.chunk_by(|one, other| one.0 == other.0) {
-            let Some((start, _)) = of_unit.first() else { continue };
-            self.walk(*start, of_unit, places)?;
-        }
-        Ok(())
+        if doubtful.is_empty() { Ok(()) } else { self.walk(start, &doubtful, places) }
     }
 
     /// The entries of a variable of this name whose location is at `offset` in the unit.
@@ -273,26 +298,22 @@ impl<'a> Builder<'a, '_> {
             })
     }
 
-    /// Settles which entries there are, by reading the unit from its beginning.
-    fn walk(
-        &self,
-        start: DebugInfoOffset,
-        doubtful: &[(DebugInfoOffset, &Hit)],
-        places: &mut Vec<Place<'a>>,
-    ) -> Result<(), Unknown> {
+    /// Finds the entries of these locations by reading the unit from its beginning.
+    fn walk(&self, start: DebugInfoOffset, hits: &[&Hit], places: &mut Vec<Place<'a>>) -> Result<(), Unknown> {
         let unit = self.unit_at(start)?;
         let mut raw = unit.entries_raw(None)?;
-        let mut left = doubtful.iter().map(|(_, hit)| hit).peekable();
-        while let Some(hit) = left.peek().filter(|_| !raw.is_empty()) {
+        let mut left = hits.iter().map(|hit| (hit.offset - start.0, hit.wanted)).peekable();
+        while left.peek().is_some() && !raw.is_empty() {
             self.spend(1)?;
             let entry = raw.next_offset();
             let Some(abbreviation) = raw.read_abbreviation()? else { continue };
-            let offset = hit.offset - start.0;
-            if may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true) {
-                places.push(Place { unit: unit.clone(), entry, wanted: hit.wanted, at: offset });
-                left.next();
-            } else if entry.0 > offset {
-                left.next();
+            // Other bytes that happen to look like a location.
+            while left.next_if(|(offset, _)| *offset < entry.0).is_some() {}
+            let has = |offset: usize| {
+                may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true)
+            };
+            if let Some((at, wanted)) = left.next_if(|(offset, _)| has(*offset)) {
+                places.push(Place { unit: unit.clone(), entry, wanted, at });
             }
             raw.skip_attributes(abbreviation.attributes())?;
         }
@@ -320,11 +341,16 @@ fn forget_found(left: &mut HashMap<u64, usize>, places: &[Place<'_>]) {
     left.retain(|_, wanted| !found.contains(wanted));
 }
 
+/// How a location begins that holds an address: its length, and what it is.
+fn location_of(address_size: u8) -> [u8; 2] {
+    [address_size + 1, c::DW_OP_addr.0]
+}
+
 /// Locations that hold an address, in a part of the section that begins at `start`.
 fn direct(info: &[u8], start: usize, by_address: &HashMap<u64, usize>, address_size: u8) -> Vec<Hit> {
     let width = usize::from(address_size);
     let (Some(low), Some(high)) = (by_address.keys().min(), by_address.keys().max()) else { return Vec::new() };
-    let pattern = [address_size + 1, c::DW_OP_addr.0];
+    let pattern = location_of(address_size);
     let hit = |offset: usize| {
         let address = little(info.get(offset + 2..offset + 2 + width)?)?;
         if address < *low || address > *high {

@@ -34,32 +34,85 @@ pub(in crate::image) fn symbols<'a>(
     let names = sections.get(table.sh_link as usize).and_then(|section| content(bytes, section));
     let names = names.ok_or_else(|| nonsense("symbol names"))?;
     let rows = content(bytes, table).ok_or_else(|| nonsense("symbol table"))?;
-    let reader = Reader { target };
-    let mut file = None;
-    for row in rows.chunks_exact(reader.row_size()) {
-        let row = reader.row(row).ok_or_else(|| nonsense("symbol table"))?;
+    let mut reader = Reader { names, file: None, wanted, found };
+    // The two classes have the fields in another order.
+    if target.wide {
+        for row in rows.as_chunks::<{ sym::sym64::SIZEOF_SYM }>().0 {
+            let [n0, n1, n2, n3, info, _, s0, s1, rest @ ..] = row;
+            let Some((value, size)) = rest.first_chunk().zip(rest.last_chunk()) else { continue };
+            let (value, size) = (native(*value, u64::from_le_bytes, target), native(*size, u64::from_le_bytes, target));
+            let name = native([*n0, *n1, *n2, *n3], u32::from_le_bytes, target);
+            reader.row(&Row {
+                name,
+                info: *info,
+                section: native([*s0, *s1], u16::from_le_bytes, target),
+                value,
+                size,
+            })?;
+        }
+    } else {
+        for row in rows.as_chunks::<{ sym::sym32::SIZEOF_SYM }>().0 {
+            let [n0, n1, n2, n3, v0, v1, v2, v3, z0, z1, z2, z3, info, _, s0, s1] = *row;
+            let word = |bytes| native(bytes, u32::from_le_bytes, target);
+            let (value, size) = (word([v0, v1, v2, v3]).into(), word([z0, z1, z2, z3]).into());
+            let section = native([s0, s1], u16::from_le_bytes, target);
+            reader.row(&Row { name: word([n0, n1, n2, n3]), info, section, value, size })?;
+        }
+    }
+    Ok(true)
+}
+
+/// A row of the table.
+struct Row {
+    name: u32,
+    info: u8,
+    section: u16,
+    value: u64,
+    size: u64,
+}
+
+struct Reader<'r, 'a> {
+    names: &'a [u8],
+    /// The file that local symbols are of, until the next one is named.
+    file: Option<u32>,
+    wanted: &'r mut dyn FnMut(&Place) -> bool,
+    found: &'r mut dyn FnMut(Symbol<'a>),
+}
+
+impl Reader<'_, '_> {
+    #[inline]
+    fn row(&mut self, row: &Row) -> Result<(), Error> {
         let kind = match sym::st_type(row.info) {
             sym::STT_FUNC | sym::STT_GNU_IFUNC => Kind::Function,
             sym::STT_OBJECT | sym::STT_COMMON => Kind::Object,
             sym::STT_TLS => Kind::ThreadLocal,
             sym::STT_FILE => {
-                file = Some(row.name);
-                continue;
+                self.file = Some(row.name);
+                return Ok(());
             }
-            _ => continue,
+            _ => return Ok(()),
         };
         // Absolute values have no place in the image; other reserved numbers are no sections either.
         let placed = row.section != 0 && (row.section < SHN_LORESERVE || row.section == SHN_XINDEX);
         let local = sym::st_bind(row.info) == LOCAL;
         let place = Place { kind, address: row.value, size: row.size, local };
-        if row.size == 0 || !placed || place.address.checked_add(place.size).is_none() || !wanted(&place) {
-            continue;
+        if row.size == 0 || !placed || place.address.checked_add(place.size).is_none() || !(self.wanted)(&place) {
+            return Ok(());
         }
-        let name = text(names, row.name).ok_or_else(|| nonsense("symbol names"))?;
-        let file = file.filter(|_| local).and_then(|file| text(names, file)).filter(|file| !file.is_empty());
-        found(Symbol { place, name, file });
+        let name = text(self.names, row.name).ok_or_else(|| nonsense("symbol names"))?;
+        let file = self.file.filter(|_| local).and_then(|file| text(self.names, file));
+        (self.found)(Symbol { place, name, file: file.filter(|file| !file.is_empty()) });
+        Ok(())
     }
-    Ok(true)
+}
+
+/// A number in the image's byte order.
+#[inline]
+fn native<const SIZE: usize, T>(mut bytes: [u8; SIZE], from_little: fn([u8; SIZE]) -> T, target: Target) -> T {
+    if !target.little {
+        bytes.reverse();
+    }
+    from_little(bytes)
 }
 
 pub(in crate::image) fn regions(bytes: &[u8], target: Target) -> Result<Vec<Region<'_>>, Error> {
@@ -106,44 +159,4 @@ fn content<'a>(bytes: &'a [u8], section: &SectionHeader) -> Option<&'a [u8]> {
 fn text(names: &[u8], at: u32) -> Option<Cow<'_, str>> {
     let rest = names.get(at as usize..)?;
     rest.get(..rest.iter().position(|byte| *byte == 0)?).map(String::from_utf8_lossy)
-}
-
-/// A row of the table.
-struct Row {
-    name: u32,
-    info: u8,
-    section: u16,
-    value: u64,
-    size: u64,
-}
-
-struct Reader {
-    target: Target,
-}
-
-impl Reader {
-    fn row_size(&self) -> usize {
-        if self.target.wide { sym::sym64::SIZEOF_SYM } else { sym::sym32::SIZEOF_SYM }
-    }
-
-    fn row(&self, row: &[u8]) -> Option<Row> {
-        let half = |at: usize| row.get(at..)?.first_chunk().map(|bytes| self.native(*bytes, u16::from_le_bytes));
-        let word = |at: usize| row.get(at..)?.first_chunk().map(|bytes| self.native(*bytes, u32::from_le_bytes));
-        let long = |at: usize| row.get(at..)?.first_chunk().map(|bytes| self.native(*bytes, u64::from_le_bytes));
-        // The two classes have the fields in another order.
-        Some(if self.target.wide {
-            Row { name: word(0)?, info: *row.get(4)?, section: half(6)?, value: long(8)?, size: long(16)? }
-        } else {
-            let (value, size) = (word(4)?.into(), word(8)?.into());
-            Row { name: word(0)?, info: *row.get(12)?, section: half(14)?, value, size }
-        })
-    }
-
-    /// A number in the image's byte order.
-    fn native<const SIZE: usize, T>(&self, mut bytes: [u8; SIZE], from_little: fn([u8; SIZE]) -> T) -> T {
-        if !self.target.little {
-            bytes.reverse();
-        }
-        from_little(bytes)
-    }
 }
