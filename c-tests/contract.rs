@@ -680,6 +680,7 @@ fn r16_shared_library_exports_the_c_functions_and_nothing_else() {
         "cr_plugin_reload",
         "cr_plugin_request_reload",
         "cr_plugin_rollback",
+        "cr_plugin_state_report",
         "cr_plugin_symbol",
         "cr_plugin_unload",
         "cr_plugin_update",

@@ -182,8 +182,8 @@ SCENARIO(flow_without_reload_check) {
 SCENARIO(flow_state_that_does_not_fit) {
     cr_options options = CR_OPTIONS_INIT;
     options.mode = CR_SAFE;
-    Second p("general_a", "general_b", options);
-    p.install("larger_b");
+    Second p("narrow_stripped_a", "narrow_stripped_a", options);
+    p.install("larger_stripped_b");
     CHECK_EQ(-2, p.update());
     CHECK_EQ(CR_STATE_INVALIDATED, p.ctx.failure);
     CHECK_TOLD("changed@3 before_unload@2 after_unload@2 rejected@3!7", p);
