@@ -19,13 +19,13 @@ mod header {
 
     /// The enums. A field or argument of such a type may hold other numbers, so in Rust it is an integer
     /// `<name>_value`; in C it has the enum's own type, as in the original.
-    const ENUMS: [&str; 7] =
-        ["cr_mode", "cr_op", "cr_failure", "cr_log_level", "cr_event_type", "cr_answer", "cr_entry_kind"];
+    const ENUMS: [&str; 8] =
+        ["cr_mode", "cr_op", "cr_failure", "cr_log_level", "cr_event_type", "cr_access", "cr_answer", "cr_entry_kind"];
     /// What guests need. Everything else is for hosts.
     const GUEST_TYPES: [&str; 6] =
         ["cr_mode", "cr_op", "cr_failure", "cr_plugin", "cr_plugin_main_func", "cr_migration"];
     /// What hosts need besides.
-    const HOST_TYPES: [&str; 10] = [
+    const HOST_TYPES: [&str; 13] = [
         "cr_log_level",
         "cr_option_flag",
         "cr_event_type",
@@ -34,6 +34,9 @@ mod header {
         "cr_state_entry",
         "cr_state_report",
         "cr_event",
+        "cr_access",
+        "cr_crash_frame",
+        "cr_crash",
         "cr_options",
         "cr_guest_func",
     ];
@@ -74,7 +77,8 @@ mod header {
             .replace("cr_plugin *", "struct cr_plugin *")
             .replace("cr_options *", "struct cr_options *")
             .replace("cr_symbol *", "struct cr_symbol *")
-            .replace("cr_state_report *", "struct cr_state_report *");
+            .replace("cr_state_report *", "struct cr_state_report *")
+            .replace("cr_crash *", "struct cr_crash *");
 
         // In C++: new functions as they are, the original's as references; in C: all of them.
         let (mut both, mut c, mut cpp) = (Vec::new(), Vec::new(), Vec::new());

@@ -526,6 +526,26 @@ scenarios! {
 }
 
 scenarios! {
+    /// The record of a crash.
+    crashes, "host":
+    crash_record_names_functions_and_lines
+    crash_record_names_functions_and_lines_of_optimised_code
+    crash_record_of_code_without_unwind_tables
+    crash_record_tells_reading_writing_and_executing
+    crash_record_of_a_stripped_guest
+    crash_record_of_a_jump_to_nowhere
+    crash_record_of_a_stack_overflow_has_both_ends
+    crash_record_leads_through_other_libraries
+    crash_record_leads_through_the_host
+    crash_record_is_valid_through_rollback_and_reload
+    crash_record_can_be_asked_for_in_the_event
+    crash_record_of_constructors_and_destructors
+    crash_record_of_nested_calls_is_that_of_the_last
+    crash_record_as_text
+    crash_record_there_is_none_without_the_guard
+}
+
+scenarios! {
     /// Symbols, guarded calls, and what a host controls.
     calls, "host":
     symbols_of_the_version_that_is_loaded
@@ -651,6 +671,7 @@ fn every_scenario_of_the_hosts_is_a_test() {
         flows::NAMES,
         watch::NAMES,
         watch_thread::NAMES,
+        crashes::NAMES,
         calls::NAMES,
         soak::NAMES,
         windows::NAMES,
@@ -669,8 +690,10 @@ fn r16_shared_library_exports_the_c_functions_and_nothing_else() {
     let mut exported = support::exported(&support::suite().shared_library);
     exported.sort();
     let functions = [
+        "cr_crash_write",
         "cr_plugin_call",
         "cr_plugin_changed",
+        "cr_plugin_crash",
         "cr_plugin_close",
         "cr_plugin_error",
         "cr_plugin_get_symbol",

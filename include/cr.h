@@ -356,8 +356,8 @@ enum cr_event_type {
     /** A version has been loaded, and its `CR_LOAD` has come to a good end. */
     CR_EVENT_LOADED = 5,
     /**
-     * The guest has crashed, be it in a constructor or destructor; `version` is the one that did. It may be answered
-     * with `CR_RETRY` or `CR_STOP`.
+     * The guest has crashed, be it in a constructor or destructor; `version` is the one that did, and
+     * `cr_plugin_crash` tells how. It may be answered with `CR_RETRY` or `CR_STOP`.
      */
     CR_EVENT_CRASH = 6,
     /** A version is loaded again after a failure. */
@@ -414,6 +414,18 @@ enum cr_entry_kind {
     CR_ENTRY_REFUSED = 6
 };
 
+/** What a faulting instruction has tried to do with `cr_crash.address`. */
+enum cr_access {
+    /** It was no access, or neither the processor nor the system tells. */
+    CR_ACCESS_UNKNOWN = 0,
+    /** To read. */
+    CR_ACCESS_READ = 1,
+    /** To write. */
+    CR_ACCESS_WRITE = 2,
+    /** To execute: a jump or a call to what is no code. */
+    CR_ACCESS_EXECUTE = 3
+};
+
 /** What became of one variable. It belongs to the report that it is in. */
 struct cr_state_entry {
     /** What became of it. */
@@ -463,6 +475,62 @@ struct cr_event {
     const char *text;
     /** `CR_EVENT_STATE_CARRIED`: what `cr_plugin_state_report` returns, and as long valid. Otherwise NULL. */
     const struct cr_state_report *state;
+};
+
+/**
+ * One frame of a crash's backtrace. A later library may add fields at its end.
+ *
+ * A function that the compiler has inlined has a frame of its own, with the address of the one that it is a part of.
+ */
+struct cr_crash_frame {
+    /** The instruction: in the first frame that which faulted, in the others the one that is returned to. */
+    size_t address;
+    /** The path of the image that it is in: of the guest, the numbered copy. NULL if it is in none that is known. */
+    const char *module;
+    /** Where it is in the image, as tools that read the file want it; the address itself if there is none. */
+    size_t offset;
+    /** The function in the words of its language, or NULL. */
+    const char *function;
+    /** Its source file as the debug information has it, or NULL. */
+    const char *file;
+    /** The line, from 1; 0 if it is not known. */
+    unsigned int line;
+    /** Is the function inlined into that of the next frame? */
+    bool inlined;
+    /**
+     * So many bytes of stack lie between the frame before and this one, whose frames are not shown: they were too
+     * many, or could not be followed. Usually 0.
+     */
+    size_t skipped;
+};
+
+/** How a guest has crashed; see `cr_plugin_crash`. A later library may add fields at its end. */
+struct cr_crash {
+    /** `sizeof(struct cr_crash)` in this library. */
+    size_t size;
+    /** The number of the signal, or the code of the exception (Windows). */
+    unsigned int code;
+    /** What was wrong, as `cr_plugin.failure` has it. */
+    enum cr_failure failure;
+    /** The crash in words: "SIGSEGV at address 0x10". Never NULL. */
+    const char *what;
+    /** Where the call came from: "CR_STEP", "a guarded call", "a constructor". Never NULL. */
+    const char *operation;
+    /** The version that crashed. */
+    unsigned int version;
+    /** What the instruction has tried. */
+    enum cr_access access;
+    /** The address that it has tried it with; 0 if there is none. */
+    size_t address;
+    /** The thread, by the number that the system gives it. */
+    unsigned long long thread;
+    /**
+     * The backtrace, from the innermost frame to the guest's outermost. Those of a library or of the host that the
+     * guest has called are among them.
+     */
+    size_t frame_count;
+    /** So many pointers to frames. */
+    const struct cr_crash_frame *const *frames;
 };
 
 /**
@@ -648,6 +716,27 @@ CR_API void cr_symbol_free(struct cr_symbol *symbol);
  * called with `arg`.
  */
 CR_API bool cr_plugin_call(struct cr_plugin *ctx, cr_guest_func function, void *arg, void **result);
+
+/**
+ * How the guest has crashed the last time, with a backtrace; NULL if it has not, or is not guarded.
+ *
+ * The record belongs to the library and is valid until the next crash of this plugin and until it is closed, through
+ * rollbacks and reloads. It is made by the first call after a crash, which reads the files of the images: that takes
+ * milliseconds and memory, while the crash itself costs next to nothing. It may be asked for in `CR_EVENT_CRASH`.
+ *
+ * Requires: as for `cr_plugin_update`.
+ */
+CR_API const struct cr_crash *cr_plugin_crash(const struct cr_plugin *ctx);
+
+/**
+ * Writes a crash record as a text that a person can read: what happened, then a line for each frame.
+ *
+ * `fd` is a file descriptor that is open for writing, of the C runtime that this library uses. Returns true if all was
+ * written; false, too, if `crash` is NULL.
+ *
+ * Requires: `crash` is NULL or a record that is still valid.
+ */
+CR_API bool cr_crash_write(const struct cr_crash *crash, int fd);
 
 #if !defined(__cplusplus)
 
@@ -1091,6 +1180,9 @@ static inline void *cr_plugin_symbol(cr_plugin &ctx, const char *name) { return 
 static inline cr_symbol *cr_plugin_get_symbol(cr_plugin &ctx, const char *name) {
     return cr_plugin_get_symbol(&ctx, name);
 }
+
+/** How the guest has crashed the last time; nullptr if it has not. */
+static inline const cr_crash *cr_plugin_crash(const cr_plugin &ctx) { return cr_plugin_crash(&ctx); }
 
 /** Calls a function of the guest under the guard. */
 static inline bool cr_plugin_call(cr_plugin &ctx, cr_guest_func function, void *arg, void **result = nullptr) {

@@ -7,7 +7,7 @@
 // The C names are the interface; cbindgen copies them as they stand here.
 #![allow(non_camel_case_types)]
 
-use core::ffi::{c_char, c_int, c_uint, c_void};
+use core::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
 /// How strictly the carried state of the old and the new version must agree: each variable that is carried or, if one
 /// of the images is stripped, each section.
@@ -122,8 +122,8 @@ pub enum cr_event_type {
     CR_EVENT_STATE_CARRIED = 4,
     /// A version has been loaded, and its `CR_LOAD` has come to a good end.
     CR_EVENT_LOADED = 5,
-    /// The guest has crashed, be it in a constructor or destructor; `version` is the one that did. It may be answered
-    /// with `CR_RETRY` or `CR_STOP`.
+    /// The guest has crashed, be it in a constructor or destructor; `version` is the one that did, and
+    /// `cr_plugin_crash` tells how. It may be answered with `CR_RETRY` or `CR_STOP`.
     CR_EVENT_CRASH = 6,
     /// A version is loaded again after a failure.
     CR_EVENT_ROLLBACK = 7,
@@ -253,6 +253,20 @@ pub struct cr_migration {
     >,
 }
 
+/// What a faulting instruction has tried to do with `cr_crash.address`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum cr_access {
+    /// It was no access, or neither the processor nor the system tells.
+    CR_ACCESS_UNKNOWN = 0,
+    /// To read.
+    CR_ACCESS_READ = 1,
+    /// To write.
+    CR_ACCESS_WRITE = 2,
+    /// To execute: a jump or a call to what is no code.
+    CR_ACCESS_EXECUTE = 3,
+}
+
 /// A value of `enum cr_mode` as C code passes it: any number.
 pub type cr_mode_value = c_uint;
 /// A value of `enum cr_op` as C code passes it: any number.
@@ -263,6 +277,8 @@ pub type cr_failure_value = c_uint;
 pub type cr_log_level_value = c_uint;
 /// A value of `enum cr_event_type` as it is handed to C code.
 pub type cr_event_type_value = c_uint;
+/// A value of `enum cr_access` as it is handed to C code.
+pub type cr_access_value = c_uint;
 /// A value of `enum cr_answer` as C code returns it: any number.
 pub type cr_answer_value = c_uint;
 
@@ -324,6 +340,60 @@ pub type cr_event_func = Option<
         event_data: *mut c_void,
     ) -> cr_answer_value,
 >;
+
+/// One frame of a crash's backtrace. A later library may add fields at its end.
+///
+/// A function that the compiler has inlined has a frame of its own, with the address of the one that it is a part of.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_crash_frame {
+    /// The instruction: in the first frame that which faulted, in the others the one that is returned to.
+    pub address: usize,
+    /// The path of the image that it is in: of the guest, the numbered copy. NULL if it is in none that is known.
+    pub module: *const c_char,
+    /// Where it is in the image, as tools that read the file want it; the address itself if there is none.
+    pub offset: usize,
+    /// The function in the words of its language, or NULL.
+    pub function: *const c_char,
+    /// Its source file as the debug information has it, or NULL.
+    pub file: *const c_char,
+    /// The line, from 1; 0 if it is not known.
+    pub line: c_uint,
+    /// Is the function inlined into that of the next frame?
+    pub inlined: bool,
+    /// So many bytes of stack lie between the frame before and this one, whose frames are not shown: they were too
+    /// many, or could not be followed. Usually 0.
+    pub skipped: usize,
+}
+
+/// How a guest has crashed; see `cr_plugin_crash`. A later library may add fields at its end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cr_crash {
+    /// `sizeof(struct cr_crash)` in this library.
+    pub size: usize,
+    /// The number of the signal, or the code of the exception (Windows).
+    pub code: c_uint,
+    /// What was wrong, as `cr_plugin.failure` has it.
+    pub failure: cr_failure_value,
+    /// The crash in words: "SIGSEGV at address 0x10". Never NULL.
+    pub what: *const c_char,
+    /// Where the call came from: "CR_STEP", "a guarded call", "a constructor". Never NULL.
+    pub operation: *const c_char,
+    /// The version that crashed.
+    pub version: c_uint,
+    /// What the instruction has tried.
+    pub access: cr_access_value,
+    /// The address that it has tried it with; 0 if there is none.
+    pub address: usize,
+    /// The thread, by the number that the system gives it.
+    pub thread: c_ulonglong,
+    /// The backtrace, from the innermost frame to the guest's outermost. Those of a library or of the host that the
+    /// guest has called are among them.
+    pub frame_count: usize,
+    /// So many pointers to frames.
+    pub frames: *const *const cr_crash_frame,
+}
 
 /// A function of the guest that `cr_plugin_call` calls.
 pub type cr_guest_func = Option<unsafe extern "C-unwind" fn(arg: *mut c_void) -> *mut c_void>;
@@ -402,5 +472,6 @@ const _: () = {
     assert!(size_of::<cr_failure>() == size_of::<cr_failure_value>());
     assert!(size_of::<cr_log_level>() == size_of::<cr_log_level_value>());
     assert!(size_of::<cr_event_type>() == size_of::<cr_event_type_value>());
+    assert!(size_of::<cr_access>() == size_of::<cr_access_value>());
     assert!(size_of::<cr_answer>() == size_of::<cr_answer_value>());
 };

@@ -3,8 +3,9 @@
 //! All are `extern "C-unwind"`: a C++ exception that a guest lets out passes through to the host. With the
 //! feature `capi` they are exported under their C names.
 
-use crate::abi::{cr_failure, cr_guest_func, cr_op, cr_options, cr_plugin, cr_state_report};
+use crate::abi::{cr_crash, cr_failure, cr_guest_func, cr_op, cr_options, cr_plugin, cr_state_report};
 use crate::context::Context;
+use crate::crash;
 use crate::error::Error;
 use crate::guard::Disarmed;
 use crate::options::{Options, text};
@@ -334,6 +335,38 @@ pub unsafe extern "C-unwind" fn cr_plugin_call(
         *result = value;
     }
     true
+}
+
+/// How the guest has crashed the last time, with a backtrace; NULL if it has not, or is not guarded.
+///
+/// The record belongs to the library and is valid until the next crash of this plugin and until it is closed, through
+/// rollbacks and reloads. It is made by the first call after a crash, which reads the files of the images: that takes
+/// milliseconds and memory, while the crash itself costs next to nothing. It may be asked for in `CR_EVENT_CRASH`.
+///
+/// # Safety
+/// As for `cr_plugin_update`.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_plugin_crash(ctx: *const cr_plugin) -> *const cr_crash {
+    // SAFETY: the caller's promise.
+    let Some(plugin) = (unsafe { plugin(ctx) }) else { return core::ptr::null() };
+    let _disarmed = Disarmed::new();
+    plugin.crash().unwrap_or(core::ptr::null())
+}
+
+/// Writes a crash record as a text that a person can read: what happened, then a line for each frame.
+///
+/// `fd` is a file descriptor that is open for writing, of the C runtime that this library uses. Returns true if all was
+/// written; false, too, if `crash` is NULL.
+///
+/// # Safety
+/// `crash` is NULL or a record that is still valid.
+#[cfg_attr(feature = "capi", unsafe(no_mangle))]
+pub unsafe extern "C-unwind" fn cr_crash_write(crash: *const cr_crash, fd: c_int) -> bool {
+    let _disarmed = Disarmed::new();
+    // SAFETY: the caller's promise.
+    let Some(crash) = (unsafe { crash.as_ref() }) else { return false };
+    // SAFETY: as above.
+    unsafe { crash::write(crash, fd) }.is_ok()
 }
 
 thread_local! {

@@ -6,13 +6,14 @@
 //!
 //! Where to find what: `capi` holds the exported C functions, `plugin` the life of a plugin, `watch` the question
 //! whether the file has changed, `candidate` a new file that is checked and copied, `versions` the numbered copies
-//! on disk, `loaded` one version in memory, `image` what is in a binary, `state` what is carried over, `guard` how guest code is run and its faults survived, and
-//! `sys` everything that differs between operating systems.
+//! on disk, `loaded` one version in memory, `image` what is in a binary, `state` what is carried over, `guard` how guest code is run and its faults survived, `crash` what is told
+//! of a crash, and `sys` everything that differs between operating systems.
 
 pub mod abi;
 mod candidate;
 pub mod capi;
 mod context;
+mod crash;
 mod error;
 mod event;
 #[cfg(any(test, fuzzing))]

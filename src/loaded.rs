@@ -1,14 +1,16 @@
 //! One version in memory: loaded, constructed, called, destructed, unloaded.
 
 use crate::abi::{cr_migration, cr_op, cr_plugin};
+use crate::crash::Guest;
 use crate::error::Error;
-use crate::guard::{self, Fault, Function};
+use crate::guard::{self, Access, Capture, Fault, Function};
 use crate::image::{Array, Image};
 use crate::sys::{Destructors, Library, lifecycle_arguments, write_protected};
+use crate::versions::Version;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
-use core::ptr::null_mut;
-use std::path::{Path, PathBuf};
+use core::ptr::{null, null_mut};
+use std::path::Path;
 use std::rc::Rc;
 
 /// How often the C library's own destructor is called again after a crash inside it: each time it goes on with
@@ -20,13 +22,22 @@ const PROCESS_DETACH: usize = 0;
 const PROCESS_ATTACH: usize = 1;
 
 /// STATUS_DLL_INIT_FAILED: the entry point has returned FALSE.
-const REFUSED: Fault = Fault { code: 0xc000_0142, address: None, overflow: false };
+pub(crate) const REFUSED: Fault = Fault { code: 0xc000_0142, address: None, access: Access::Unknown, overflow: false };
 
 /// The guest's entry point, in the form that the guard calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     function: Function,
-    guarded: bool,
+    guard: Guard,
+}
+
+/// How guest code is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Guard {
+    /// As any other code.
+    Off,
+    /// Guarded; what a fault leaves is saved here, unless it is null.
+    On(*const Capture),
 }
 
 impl Entry {
@@ -37,7 +48,7 @@ impl Entry {
     #[inline(always)]
     pub(crate) unsafe fn call(self, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
         // SAFETY: the caller's promise; the entry point takes the plugin and the operation, and ignores the third.
-        let result = unsafe { run(self.guarded, self.function, ctx.cast(), operation as usize, null_mut()) };
+        let result = unsafe { run(self.guard, self.function, ctx.cast(), operation as usize, null_mut()) };
         // The entry point returns an int: the lower half of the word.
         result.map(|value| value as c_int)
     }
@@ -55,7 +66,7 @@ impl Entry {
         // SAFETY: as for the entry point: it takes two pointers, and what it returns is ignored.
         let function = unsafe { transmute::<*mut c_void, Function>(function) };
         // SAFETY: the caller's promise.
-        unsafe { run(self.guarded, function, ctx.cast(), migration.addr(), null_mut()) }.map(|_| ())
+        unsafe { run(self.guard, function, ctx.cast(), migration.addr(), null_mut()) }.map(|_| ())
     }
 
     /// Calls any other function of the guest.
@@ -73,7 +84,7 @@ impl Entry {
         let function =
             unsafe { transmute::<unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void, Function>(function) };
         // SAFETY: the caller's promise.
-        let result = unsafe { run(self.guarded, function, argument, 0, null_mut()) };
+        let result = unsafe { run(self.guard, function, argument, 0, null_mut()) };
         result.map(|value| value as *mut c_void)
     }
 }
@@ -83,10 +94,10 @@ impl Entry {
 /// # Safety
 /// As [`guard::call`].
 #[inline(always)]
-unsafe fn run(guarded: bool, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
-    if guarded {
-        // SAFETY: the caller's promise.
-        return unsafe { guard::call(function, a, b, c) };
+unsafe fn run(guard: Guard, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
+    if let Guard::On(capture) = guard {
+        // SAFETY: the caller's promise; the capture lives as long as the plugin.
+        return unsafe { guard::call(function, a, b, c, capture) };
     }
     // SAFETY: the caller's promise.
     Ok(unsafe { function(a, b, c) })
@@ -94,10 +105,8 @@ unsafe fn run(guarded: bool, function: Function, a: *mut c_void, b: usize, c: *m
 
 /// A version in memory. Dropped, it is destructed and unloaded.
 pub(crate) struct Loaded {
-    number: u32,
+    version: Rc<Version>,
     library: Option<Library>,
-    image: Rc<Image>,
-    path: PathBuf,
     entry: Entry,
     /// Its constructors have been called, some of them at least.
     constructed: bool,
@@ -106,15 +115,8 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Maps a version, which is a copy of `original`. None of its code has run when it returns.
-    pub(crate) fn open(
-        number: u32,
-        path: &Path,
-        original: &Path,
-        image: &Rc<Image>,
-        entry: &CStr,
-        guarded: bool,
-    ) -> Result<Loaded, Error> {
-        let library = Library::open(path, original, entry, &image.needed)?;
+    pub(crate) fn open(version: &Rc<Version>, original: &Path, entry: &CStr, guard: Guard) -> Result<Loaded, Error> {
+        let library = Library::open(version.path(), original, entry, &version.image().needed)?;
         let Some(address) = library.symbol(entry) else {
             return Err(Error::NoEntry(entry.to_string_lossy().into_owned()));
         };
@@ -122,22 +124,16 @@ impl Loaded {
         // supported systems a function may be called with more arguments than it takes.
         let function = unsafe { transmute::<*mut c_void, Function>(address) };
         Ok(Loaded {
-            number,
+            version: Rc::clone(version),
             library: Some(library),
-            image: Rc::clone(image),
-            path: path.to_owned(),
-            entry: Entry { function, guarded },
+            entry: Entry { function, guard },
             constructed: false,
             destructors: None,
         })
     }
 
     pub(crate) fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.version.number()
     }
 
     pub(crate) fn entry(&self) -> Entry {
@@ -145,7 +141,7 @@ impl Loaded {
     }
 
     pub(crate) fn image(&self) -> &Rc<Image> {
-        &self.image
+        self.version.image()
     }
 
     /// The objects in it that have a destructor to run, as addresses in the file. None: there may be others.
@@ -160,13 +156,18 @@ impl Loaded {
         self.library.as_ref().map_or(0, Library::base)
     }
 
+    /// For the record of a crash.
+    pub(crate) fn guest(&self) -> Guest {
+        Guest { version: Rc::clone(&self.version), base: self.base() }
+    }
+
     pub(crate) fn handle(&self) -> *mut c_void {
         self.library.as_ref().map_or(null_mut(), Library::handle)
     }
 
     /// Runs the constructors, in the dynamic loader's order, until one of them faults.
     pub(crate) fn construct(&mut self) -> Result<(), Fault> {
-        let lifecycle = self.image.lifecycle.clone();
+        let lifecycle = self.image().lifecycle.clone();
         if let Some(entry) = lifecycle.dll_main {
             match self.call_dll_main(entry, PROCESS_ATTACH)? {
                 0 => return Err(REFUSED),
@@ -188,10 +189,10 @@ impl Loaded {
     }
 
     fn watch_destructors(&mut self) {
-        let Some(registrars) = &self.image.registrars else { return };
+        let Some(registrars) = &self.image().registrars else { return };
         let base = self.base();
         let place = |address: &u64| base.wrapping_add(*address as usize);
-        let extent = place(&self.image.extent.start)..place(&self.image.extent.end);
+        let extent = place(&self.image().extent.start)..place(&self.image().extent.end);
         // SAFETY: the image is mapped there and none of its code has run; the words are in its segments and aligned
         // (checked when it was parsed), and the loader has filled them.
         self.destructors = Some(unsafe { Destructors::watch(extent, registrars.iter().map(place)) });
@@ -208,14 +209,14 @@ impl Loaded {
     pub(crate) fn close(mut self, stay: bool) -> Closed {
         let fault = self.destruct();
         let image = self.library.take().filter(|_| stay);
-        Closed { fault, mapped: Library::is_mapped(&self.path), image }
+        Closed { fault, mapped: Library::is_mapped(self.version.path()), image }
     }
 
     fn destruct(&mut self) -> Option<Fault> {
         if !std::mem::take(&mut self.constructed) {
             return None;
         }
-        let lifecycle = self.image.lifecycle.clone();
+        let lifecycle = self.image().lifecycle.clone();
         if let Some(entry) = lifecycle.dll_main {
             // Once: it holds a lock of the guest's own while it runs destructors, and would wait for it.
             return self.call_dll_main(entry, PROCESS_DETACH).err();
@@ -230,7 +231,10 @@ impl Loaded {
             for _ in 0..attempts {
                 match self.call(function) {
                     Ok(()) => break,
-                    Err(fault) => first = first.or(Some(fault)),
+                    Err(fault) => {
+                        first = first.or(Some(fault));
+                        self.keep_first();
+                    }
                 }
             }
         }
@@ -243,10 +247,17 @@ impl Loaded {
         first
     }
 
+    /// From now on faults leave nothing, so that what the first one has left can be told.
+    pub(crate) fn keep_first(&mut self) {
+        if let Guard::On(capture) = &mut self.entry.guard {
+            *capture = null();
+        }
+    }
+
     /// They have run; when the dynamic loader unmaps the image it must not run them again, holding its lock.
     fn forget_destructors(&self) {
         unsafe extern "C" fn nothing() {}
-        let lifecycle = &self.image.lifecycle;
+        let lifecycle = &self.image().lifecycle;
         let place = |address: u64| self.base().wrapping_add(address as usize) as *mut usize;
         // No destructors in the array; for the one function, one that does nothing. The loader adds the base again.
         let nothing = (nothing as *const () as usize).wrapping_sub(self.base());
@@ -273,7 +284,7 @@ impl Loaded {
         // SAFETY: the entry point that the image names, with the type that the system calls it with.
         let function = unsafe { transmute::<usize, Function>(self.base().wrapping_add(entry as usize)) };
         // SAFETY: the image is loaded and relocated, and its entry point, which the loader does not know, is due.
-        let result = unsafe { run(self.entry.guarded, function, self.handle(), reason, null_mut()) };
+        let result = unsafe { run(self.entry.guard, function, self.handle(), reason, null_mut()) };
         // A BOOL is an int.
         result.map(|value| value as c_int)
     }
@@ -286,7 +297,7 @@ impl Loaded {
         let function = unsafe { transmute::<usize, Function>(address) };
         let argc = argc.unsigned_abs() as usize as *mut c_void;
         // SAFETY: the image is loaded and relocated, and this is when these functions are due.
-        unsafe { run(self.entry.guarded, function, argc, argv.addr(), environment) }.map(|_| ())
+        unsafe { run(self.entry.guard, function, argc, argv.addr(), environment) }.map(|_| ())
     }
 }
 

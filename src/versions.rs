@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::image::{Image, Patch};
 use crate::sys::{self, FileId, Library};
+use core::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
@@ -42,16 +43,17 @@ pub(crate) struct Version {
     id: FileId,
     image: Rc<Image>,
     /// An image that was loaded from it is still in memory, though it was unloaded.
-    mapped: bool,
+    mapped: Cell<bool>,
 }
 
 /// All copies of one plugin.
 pub(crate) struct Versions {
     original: PathBuf,
     directory: Option<PathBuf>,
-    copies: Vec<Version>,
-    /// No longer wanted, but still mapped: Windows does not remove such files.
-    unwanted: Vec<Version>,
+    copies: Vec<Rc<Version>>,
+    /// No longer wanted, but a crash record may still be made of it, or it is still mapped: Windows does not remove such
+    /// files.
+    unwanted: Vec<Rc<Version>>,
 }
 
 impl Versions {
@@ -75,7 +77,7 @@ impl Versions {
     pub(crate) fn draft(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<Draft, Error> {
         let (file, path) = self.create(number, content, permissions)?;
         let id = sys::identity(&file).map_err(|source| Error::Copy { path: path.clone(), source })?.id;
-        let copy = Version { number, path, id, image: Rc::default(), mapped: false };
+        let copy = Version { number, path, id, image: Rc::default(), mapped: Cell::new(false) };
         Ok(Draft { copy: Some(copy), file })
     }
 
@@ -145,7 +147,7 @@ impl Versions {
     ///
     /// If the new one fails, rollbacks go down from `replaced`; if it works, the next ones go down from the new
     /// one. The last [`KEEP`] of both ways stay, older copies go.
-    pub(crate) fn keep(&mut self, version: Version, replaced: u32) {
+    pub(crate) fn keep(&mut self, version: Rc<Version>, replaced: u32) {
         self.discard(|copy| copy.number == version.number);
         self.copies.sort_by_key(|copy| core::cmp::Reverse(copy.number));
         let mut from_new = 0;
@@ -159,42 +161,35 @@ impl Versions {
     }
 
     /// Removes copies, and those from before that could not be removed then.
-    fn discard(&mut self, is_unwanted: impl FnMut(&mut Version) -> bool) {
+    fn discard(&mut self, is_unwanted: impl FnMut(&mut Rc<Version>) -> bool) {
         self.unwanted.extend(self.copies.extract_if(.., is_unwanted));
-        self.unwanted.retain(|copy| !copy.remove());
-    }
-
-    /// The image of this version stayed mapped when it was unloaded.
-    pub(crate) fn mark_mapped(&mut self, number: u32) {
-        for copy in self.copies.iter_mut().filter(|copy| copy.number == number) {
-            copy.mapped = true;
-        }
+        self.unwanted.retain(|copy| Rc::strong_count(copy) > 1 || !copy.remove());
     }
 
     /// The file of this version, if it is still there.
     pub(crate) fn file(&self, number: u32) -> Option<&Path> {
-        self.copies.iter().find(|copy| copy.number == number && copy.is_intact()).map(Version::path)
+        self.copies.iter().find(|copy| copy.number == number && copy.is_intact()).map(|copy| copy.path())
     }
 
-    /// The number, file and image of this version, or of the last one before it that is left, to load it again.
+    /// This version, or the last one before it that is left, to load it again.
     ///
     /// A version whose image is still mapped gets a file of its own: loading the old one again would give the used
     /// image instead of a fresh one.
-    pub(crate) fn fresh(&mut self, number: u32) -> Result<Option<(u32, PathBuf, Rc<Image>)>, Error> {
+    pub(crate) fn fresh(&mut self, number: u32) -> Result<Option<Rc<Version>>, Error> {
         let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.is_intact());
         let Some(copy) = candidates.max_by_key(|copy| copy.number) else { return Ok(None) };
-        let (number, image) = (copy.number, Rc::clone(&copy.image));
-        if !copy.mapped {
-            return Ok(Some((number, copy.path.clone(), image)));
+        if !copy.mapped.get() {
+            return Ok(Some(Rc::clone(copy)));
         }
+        let (number, image) = (copy.number, Rc::clone(&copy.image));
         let unreadable = |source| Error::Read { path: copy.path.clone(), source };
         let source = File::open(&copy.path).map_err(unreadable)?;
         let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
         let version = self.draft(number, Content::Of(&source), permissions)?.finish(Rc::clone(&image))?;
-        let path = version.path.clone();
+        let version = Rc::new(version);
         self.discard(|copy| copy.number == number);
-        self.copies.push(version);
-        Ok(Some((number, path, image)))
+        self.copies.push(Rc::clone(&version));
+        Ok(Some(version))
     }
 }
 
@@ -234,6 +229,15 @@ impl Draft {
 }
 
 impl Version {
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The image that was loaded from it stayed mapped when it was unloaded.
+    pub(crate) fn mark_mapped(&self) {
+        self.mapped.set(true);
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

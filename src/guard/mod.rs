@@ -14,6 +14,7 @@ mod assembly;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod capture;
 #[cfg(target_arch = "riscv64")]
 mod riscv64;
 #[cfg(all(test, unix))]
@@ -35,6 +36,8 @@ use x86_64 as arch;
 mod x86_64_windows;
 #[cfg(all(target_arch = "x86_64", windows))]
 use x86_64_windows as arch;
+
+pub(crate) use capture::{Capture, Registers, Saved};
 
 // Where a thread's block is: static memory of the thread, which is always there, or memory that is made at the first
 // call, which the fault hook may not find.
@@ -59,8 +62,21 @@ pub(crate) struct Fault {
     pub(crate) code: u32,
     /// The address that was accessed, if the processor tells it.
     pub(crate) address: Option<usize>,
+    /// What was tried at that address.
+    pub(crate) access: Access,
     /// The access went past the end of the stack.
     pub(crate) overflow: bool,
+}
+
+/// What a faulting instruction has tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The processor or the system does not tell, or it was no access.
+    #[default]
+    Unknown,
+    Read,
+    Write,
+    Execute,
 }
 
 /// Where a guarded call can be abandoned. It lies on the stack of the call.
@@ -73,6 +89,8 @@ pub(crate) struct Frame {
     seal: Cell<usize>,
     /// Set by the fault hook.
     fault: Cell<Fault>,
+    /// Where the hook saves what a crash record is made of; null for nowhere.
+    capture: *const Capture,
 }
 
 /// What the guard knows of a thread. Where the system has it, it lies in static thread-local memory: the fault hook
@@ -135,16 +153,22 @@ impl Drop for Armed {
 ///
 /// # Safety
 /// `function` may be called with these arguments, and what it leaves behind when it is abandoned halfway is the
-/// guest's own business.
+/// guest's own business. `capture` is null or valid during the call.
 #[inline(always)]
-pub(crate) unsafe fn call(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> Result<usize, Fault> {
+pub(crate) unsafe fn call(
+    function: Function,
+    a: *mut c_void,
+    b: usize,
+    c: *mut c_void,
+    capture: *const Capture,
+) -> Result<usize, Fault> {
     // SAFETY: `guarded` has linked the frame of `stack`, which outlives the call; the rest is the caller's promise.
-    guarded(|stack| unsafe { arch::enter(stack, function, a, b, c) })
+    guarded(capture, |stack| unsafe { arch::enter(stack, function, a, b, c) })
 }
 
 /// Links a frame for the time of `enter`, which gets the place where it notes the stack pointer.
 #[inline(always)]
-fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
+fn guarded(capture: *const Capture, enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
     let thread = thread();
     // SAFETY: the thread's own block, alive as long as the thread.
     if unsafe { (*thread).stack_high } == 0 {
@@ -157,6 +181,7 @@ fn guarded(enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
         outer: unsafe { (*thread).top },
         seal: Cell::new(0),
         fault: Cell::new(Fault::default()),
+        capture,
     };
     frame.seal.set(Frame::seal_of(&frame));
     // The entry sets `stack` before it calls the function; until then no guest code runs that could fault.
@@ -218,20 +243,30 @@ pub(crate) fn landing() -> usize {
     arch::landing()
 }
 
+/// Is this instruction a part of the guarded call itself? A backtrace of the guest ends there.
+pub(crate) fn is_entry(instruction: usize) -> bool {
+    (arch::enter as *const () as usize..arch::landing()).contains(&instruction)
+}
+
 /// For the fault hook: takes the innermost frame of this thread and tells where to go on, or `None` if the fault
 /// is not a guest's. `classify` describes the fault; it gets the thread's stack bounds.
 ///
 /// Allocates nothing and takes no lock.
-pub(crate) fn armed(stack_pointer: usize, classify: impl FnOnce(&Thread) -> Fault) -> Option<Landing> {
+pub(crate) fn armed(registers: &Registers, classify: impl FnOnce(&Thread) -> Fault) -> Option<Landing> {
     // SAFETY: the thread's own block; the thread is stopped in the hook.
     let thread = unsafe { existing_thread().as_mut() }?;
     // SAFETY: a linked frame lies on the stack of a call in progress, or on stack memory that was one, which is
     // mapped for the life of the thread.
     let frame = unsafe { thread.top.as_ref() }?;
-    if !frame.stands(stack_pointer, thread) {
+    if !frame.stands(registers.stack, thread) {
         return None;
     }
     frame.fault.set(classify(thread));
     thread.top = frame.outer;
+    // SAFETY: null, or valid during the call, which is this one's.
+    if let Some(capture) = unsafe { frame.capture.as_ref() } {
+        // SAFETY: the call is in progress, so nobody looks at what was saved before.
+        unsafe { capture.save(registers, frame.stack.get()) };
+    }
     Some(Landing { instruction: arch::landing(), stack: frame.stack.get() })
 }

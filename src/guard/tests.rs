@@ -23,7 +23,7 @@ use super::{Fault, Function, arch, call, guarded};
 use crate::sys::fault::{Hook, describe};
 use core::ffi::c_void;
 use core::mem::transmute;
-use core::ptr::null_mut;
+use core::ptr::{null, null_mut};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
 /// The registers of [`KEPT`]: filled from here, and written back here.
@@ -42,7 +42,7 @@ unsafe extern "C-unwind" {
 /// Calls a guest that has a fault, and expects it.
 fn crash(function: Function, a: *mut c_void) -> Fault {
     // SAFETY: a guest of this file, which leaves nothing behind.
-    unsafe { call(function, a, 0, null_mut()) }.expect_err("the guest should have had a fault")
+    unsafe { call(function, a, 0, null_mut(), null()) }.expect_err("the guest should have had a fault")
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_abandoned_call_restores_all_callee_saved_registers() {
     let _hook = Hook::new();
     for _ in 0..3 {
         let mut registers = KEPT;
-        let result = guarded(|stack| {
+        let result = guarded(null(), |stack| {
             let arguments = [stack.addr(), spoil as *const () as usize, 0, 0, 0];
             // SAFETY: the guard's entry with its arguments.
             unsafe { fill_and_call(&raw mut registers, arch::enter as *const c_void, &raw const arguments) }
@@ -68,7 +68,7 @@ fn an_exception_finds_all_callee_saved_registers() {
     extern "C-unwind" fn middle(result: *mut u8) -> usize {
         let throw = throw as *mut c_void;
         // SAFETY: the guest only throws.
-        let caught = catch_unwind(AssertUnwindSafe(|| unsafe { call(spoil, throw, 0, null_mut()) }));
+        let caught = catch_unwind(AssertUnwindSafe(|| unsafe { call(spoil, throw, 0, null_mut(), null()) }));
         // SAFETY: the variable of the test below.
         unsafe { *result = *caught.unwrap_err().downcast::<u8>().unwrap() };
         0
@@ -92,7 +92,7 @@ fn arguments_and_result_pass_through() {
     }
     let pointer = |address: usize| null_mut::<c_void>().with_addr(address);
     // SAFETY: a function that only computes.
-    assert_eq!(unsafe { call(sum, pointer(1), 2, pointer(3)) }, Ok(321));
+    assert_eq!(unsafe { call(sum, pointer(1), 2, pointer(3), null()) }, Ok(321));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_stack_is_aligned_for_the_guest() {
         (&raw const aligned).addr() % 16 + usize::from(aligned.0[0])
     }
     // SAFETY: a function that only looks.
-    assert_eq!(unsafe { call(guest, null_mut(), 0, null_mut()) }, Ok(0));
+    assert_eq!(unsafe { call(guest, null_mut(), 0, null_mut(), null()) }, Ok(0));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn nested_calls_are_abandoned_one_by_one() {
         let inner = crash(function, if below.addr() == 0 { null_mut() } else { below });
         assert!(inner.code != 0);
         // SAFETY: as in `crash`.
-        assert!(unsafe { call(spoil, null_mut(), 0, null_mut()) }.is_err(), "still guarded");
+        assert!(unsafe { call(spoil, null_mut(), 0, null_mut(), null()) }.is_err(), "still guarded");
         // SAFETY: it has the fault that the caller expects.
         unsafe { spoil(null_mut(), 0, null_mut()) }
     }

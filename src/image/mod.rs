@@ -5,6 +5,7 @@
 pub(crate) mod debug;
 mod dwarf;
 mod elf;
+mod exports;
 mod macho;
 #[cfg(test)]
 mod macho_tests;
@@ -20,6 +21,7 @@ pub(crate) mod types;
 
 use crate::error::Error;
 use core::ops::Range;
+pub(crate) use exports::exported_function;
 pub(crate) use stay::reasons_to_stay;
 pub(crate) use symbols::{Kind, Region, Source, Symbol, Variable, regions, symbols};
 

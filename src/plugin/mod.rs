@@ -12,12 +12,15 @@ mod resident;
 pub(crate) use report::c_text;
 use report::fault_error;
 use request::Asked;
+use resident::DESTRUCTOR;
 
 use crate::abi::{cr_answer, cr_event_type, cr_failure, cr_internal, cr_mode, cr_op};
 use crate::candidate::{Candidate, Rejection};
 use crate::context::Context;
+use crate::crash::Crash;
 use crate::error::Error;
 use crate::event::Listener;
+use crate::guard::Capture;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::{Plan, Report, Snapshot};
@@ -81,7 +84,9 @@ pub(crate) struct Plugin {
     /// Images of former versions that are to stay mapped, the oldest first, and how many of them.
     generations: RefCell<VecDeque<Library>>,
     keep_generations: usize,
-    guarded: bool,
+    /// What the last crash has left, and what was noted of it. None: guest code is not guarded.
+    capture: Option<Box<Capture>>,
+    crash: RefCell<Option<Crash>>,
     _hook: Option<fault::Hook>,
 }
 
@@ -125,7 +130,8 @@ impl Plugin {
             symbols: RefCell::default(),
             generations: RefCell::default(),
             keep_generations: options.keep_generations,
-            guarded: options.guarded,
+            capture: options.guarded.then(Capture::new),
+            crash: RefCell::default(),
             _hook: options.guarded.then(fault::Hook::new),
         });
         plugin.show_temporary_path();
@@ -285,6 +291,7 @@ impl Plugin {
         self.down.set(false);
         self.after_crash.set(cr_answer::CR_GO_ON);
 
+        let version = Rc::new(version);
         // With nothing to go back to, a state that does not fit is no reason to refuse the file.
         let snapshot = self.snapshot.borrow();
         let files = self.files(version.path());
@@ -292,7 +299,7 @@ impl Plugin {
         let plan = self.plan(&snapshot, &files, number, &image, context.version() == 0);
         context.set_last_working_version(context.version());
         context.set_next_version(number.wrapping_add(1));
-        let plan = plan.and_then(|plan| self.bring_up(context, number, version.path(), &image, plan));
+        let plan = plan.and_then(|plan| self.bring_up(context, &version, plan));
         let plan = plan.map_err(|error| self.report(context, number, &error))?;
         self.versions.borrow_mut().keep(version, context.last_working_version());
         self.begin(context, number, !tell, plan.as_ref())
@@ -304,8 +311,8 @@ impl Plugin {
         self.unload(context);
         self.down.set(true);
         let copy = self.versions.borrow_mut().fresh(context.version());
-        let (number, path, image) = match copy {
-            Ok(Some(copy)) => copy,
+        let version = match copy {
+            Ok(Some(version)) => version,
             Ok(None) => {
                 context.set_version(0);
                 // Said once; the text keeps the cause.
@@ -317,15 +324,16 @@ impl Plugin {
             }
             Err(error) => return Err(self.fail(context, &error)),
         };
+        let number = version.number();
         context.set_version(number);
         self.event(context, cr_event_type::CR_EVENT_ROLLBACK, number, || format!("going back to version {number}"));
         // If this version fails too, the next rollback goes to the one before.
         context.set_last_working_version(number.saturating_sub(1));
         // A state that does not fit an older version is no reason to stay down.
         let snapshot = self.snapshot.borrow();
-        let files = self.files(&path);
-        let plan = self.plan(&snapshot, &files, number, &image, true);
-        match plan.and_then(|plan| self.bring_up(context, number, &path, &image, plan)) {
+        let files = self.files(version.path());
+        let plan = self.plan(&snapshot, &files, number, version.image(), true);
+        match plan.and_then(|plan| self.bring_up(context, &version, plan)) {
             Ok(plan) => self.begin(context, number, true, plan.as_ref()),
             Err(error) => {
                 context.set_version(context.last_working_version());
@@ -406,7 +414,7 @@ impl Plugin {
                 match self.unload(context) {
                     // The second time it is known, and does not stand in the way of the version that mends it.
                     Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
-                        Err(self.report(context, number, &fault_error(fault, "a destructor", number)))
+                        Err(self.report(context, number, &fault_error(fault, DESTRUCTOR, number)))
                     }
                     _ => Ok(()),
                 }

@@ -3,9 +3,11 @@
 use super::{LOAD_FAILED, NONE, Plugin};
 use crate::abi::{cr_answer, cr_event_type, cr_log_level, cr_op};
 use crate::context::Context;
+use crate::crash::{Crash, Guest};
 use crate::error::Error;
 use crate::event::Event;
 use crate::guard::Fault;
+use crate::loaded::REFUSED;
 use crate::sys::fault;
 use core::cell::Cell;
 use core::ffi::c_int;
@@ -37,8 +39,18 @@ impl Plugin {
     #[cold]
     fn crashed(&self, context: Context, fault: Fault, place: &'static str) {
         let number = context.version();
+        if let Some(loaded) = &*self.loaded.borrow() {
+            self.note_crash(fault, place, number, loaded.guest());
+        }
         context.set_version(context.last_working_version());
         self.report(context, number, &fault_error(fault, place, number));
+    }
+
+    /// Keeps what a crash record is made of, until the next crash.
+    pub(super) fn note_crash(&self, fault: Fault, place: &'static str, number: u32, guest: Guest) {
+        if fault != REFUSED {
+            self.crash.replace(Some(Crash::new(fault, place, number, guest)));
+        }
     }
 
     /// Records what is wrong with the version `number`, a crash or a file that cannot be used, and tells the host.

@@ -1,7 +1,7 @@
 //! What a host may ask for besides updates: reload, rollback, unload, symbols, calls of any function.
 
 use super::{NONE, Plugin, STEP_FAILED};
-use crate::abi::cr_op;
+use crate::abi::{cr_crash, cr_op};
 use crate::context::Context;
 use crate::loaded::Loaded;
 use crate::symbol::cr_symbol;
@@ -109,5 +109,13 @@ impl Plugin {
         }
         // SAFETY: the host passed a function of the version that is loaded; nothing unloads it while `inside` counts.
         self.call_inside(context, "a guarded call", || unsafe { entry.call_other(function, arg) })
+    }
+
+    /// `cr_plugin_crash`.
+    pub(crate) fn crash(&self) -> Option<*const cr_crash> {
+        let crash = self.crash.borrow();
+        // SAFETY: nothing of the guest runs before the record is made.
+        let saved = unsafe { self.capture.as_deref()?.saved() };
+        Some(crash.as_ref()?.record(saved))
     }
 }

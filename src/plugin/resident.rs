@@ -6,10 +6,11 @@ use crate::abi::{cr_event_type, cr_internal};
 use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Fault;
-use crate::image::{self, Image, Target};
-use crate::loaded::Loaded;
+use crate::image::{self, Target};
+use crate::loaded::{Guard, Loaded};
 use crate::state::Plan;
 use crate::sys;
+use crate::versions::Version;
 use core::ptr::null_mut;
 use memmap2::Mmap;
 use std::ffi::CString;
@@ -17,21 +18,27 @@ use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 
+/// Where a fault was that comes up when a version is unloaded.
+pub(super) const DESTRUCTOR: &str = "a destructor";
+
 impl Plugin {
     /// Maps an image, runs its constructors and moves the state into it.
     pub(super) fn bring_up<'a>(
         &self,
         context: Context,
-        number: u32,
-        path: &Path,
-        image: &Rc<Image>,
+        version: &Rc<Version>,
         mut plan: Option<Plan<'a>>,
     ) -> Result<Option<Plan<'a>>, Error> {
-        let mut loaded = Loaded::open(number, path, &self.path, image, &self.main_func, self.guarded)?;
+        let number = version.number();
+        let guard = self.capture.as_deref().map_or(Guard::Off, |capture| Guard::On(&raw const *capture));
+        let mut loaded = Loaded::open(version, &self.path, &self.main_func, guard)?;
         let constructed = self.inside(|| loaded.construct());
         if let Err(fault) = constructed {
+            const PLACE: &str = "a constructor";
+            self.note_crash(fault, PLACE, number, loaded.guest());
+            loaded.keep_first();
             self.close_loaded(context, loaded);
-            return Err(fault_error(fault, "a constructor", number));
+            return Err(fault_error(fault, PLACE, number));
         }
         if let Some(plan) = &mut plan {
             self.carry(plan, &loaded);
@@ -61,8 +68,7 @@ impl Plugin {
     }
 
     pub(super) fn close_loaded(&self, context: Context, loaded: Loaded) -> Option<Fault> {
-        let number = loaded.number();
-        let path = loaded.path().to_owned();
+        let (number, guest) = (loaded.number(), loaded.guest());
         let closed = self.inside(|| loaded.close(self.keep_generations > 0));
         let wanted = closed.image.is_some();
         if let Some(image) = closed.image {
@@ -73,15 +79,16 @@ impl Plugin {
             }
         }
         if closed.mapped {
-            self.versions.borrow_mut().mark_mapped(number);
+            guest.version.mark_mapped();
         }
         if closed.mapped && !wanted {
-            let text = || format!("version {number} stays mapped: {}", reason(&path));
+            let text = || format!("version {number} stays mapped: {}", reason(guest.version.path()));
             self.info(text);
             self.event(context, cr_event_type::CR_EVENT_STILL_MAPPED, number, text);
         }
         if let Some(fault) = closed.fault {
-            self.info(|| fault_error(fault, "a destructor", number).to_string());
+            self.info(|| fault_error(fault, DESTRUCTOR, number).to_string());
+            self.note_crash(fault, DESTRUCTOR, number, guest);
         }
         closed.fault
     }

@@ -23,8 +23,24 @@ pub(crate) use unix::notify::Subscription;
 pub(crate) use system::thread;
 pub(crate) use system::{
     Destructors, FileId, FileKind, Library, Process, c_path, copy_new, fault, identity, is_alive, is_locked,
-    lifecycle_arguments, open_existing, os_str, remove, spawn, stat, write_at, write_new, write_protected,
+    lifecycle_arguments, modules, open_existing, os_str, remove, spawn, stat, thread_id, write_at, write_new,
+    write_protected, write_to,
 };
+
+use core::ops::Range;
+use std::path::PathBuf;
+
+/// An image that is mapped into the process.
+pub(crate) struct Module {
+    /// What it is called.
+    pub(crate) path: PathBuf,
+    /// Where it can be read.
+    pub(crate) file: PathBuf,
+    /// What is added to the addresses in the file.
+    pub(crate) base: usize,
+    /// What it covers in memory.
+    pub(crate) extent: Range<usize>,
+}
 
 #[cfg(not(any(
     all(

@@ -2,7 +2,7 @@
 
 use super::{context, stack};
 use crate::abi::cr_failure;
-use crate::guard::{self, Fault, Thread};
+use crate::guard::{self, Access, Fault, Registers, Thread};
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::ptr::{null, null_mut};
@@ -166,9 +166,10 @@ unsafe extern "C-unwind" fn on_signal(signal: c_int, info: *mut libc::siginfo_t,
     let description = unsafe { &*info };
     // SAFETY: the kernel's argument, which only this handler uses.
     let machine = unsafe { context::machine(saved) };
-    let stack_pointer = context::stack_pointer(machine);
+    let registers = context::registers(machine);
     let landing = if is_own(description) {
-        guard::armed(stack_pointer, |thread| classify(signal, description, stack_pointer, thread))
+        let access = context::access(machine);
+        guard::armed(&registers, |thread| classify(signal, description, &registers, access, thread))
     } else {
         None
     };
@@ -209,7 +210,7 @@ const SENT: [c_int; 2] = [0x10001, 0x10002];
 /// Apple's kernel leaves code and sender of some raised signals 0.
 const SENDER_MAY_BE_UNKNOWN: bool = cfg!(target_vendor = "apple");
 
-fn classify(signal: c_int, info: &libc::siginfo_t, stack_pointer: usize, thread: &Thread) -> Fault {
+fn classify(signal: c_int, info: &libc::siginfo_t, registers: &Registers, access: Access, thread: &Thread) -> Fault {
     // Raised signals have no address, and neither has what the kernel cannot explain (a general protection fault).
     let by_processor = info.si_code > 0 && info.si_code != SI_KERNEL && !SENT.contains(&info.si_code);
     // SAFETY: a signal of the processor, which has an address.
@@ -217,8 +218,28 @@ fn classify(signal: c_int, info: &libc::siginfo_t, stack_pointer: usize, thread:
     // The page below a stack is mapped, without access. Where that is a SIGBUS, its codes mean other things.
     let on_memory = signal == libc::SIGSEGV && matches!(info.si_code, SEGV_MAPERR | SEGV_ACCERR)
         || signal == libc::SIGBUS && cfg!(any(target_vendor = "apple", target_os = "freebsd"));
-    let overflow = on_memory && address.is_some_and(|address| beyond_stack(address, stack_pointer, thread));
-    Fault { code: signal as u32, address, overflow }
+    let overflow = on_memory && address.is_some_and(|address| beyond_stack(address, registers.stack, thread));
+    let access = match address {
+        Some(address) if on_memory && address == registers.instruction => Access::Execute,
+        Some(_) if on_memory || signal == libc::SIGBUS => access,
+        _ => Access::Unknown,
+    };
+    Fault { code: signal as u32, address, access, overflow }
+}
+
+/// Copies memory that may not be there; false if it is not. For the fault hook and what it has saved.
+///
+/// # Safety
+/// There is room for `len` bytes at `to`.
+pub(crate) unsafe fn read_memory(to: *mut u8, from: usize, len: usize) -> bool {
+    unsafe extern "C-unwind" fn copy(to: *mut c_void, len: usize, from: *mut c_void) -> usize {
+        // SAFETY: room for them, by the caller's promise; if they are not there the guard ends the call.
+        unsafe { core::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), len) };
+        0
+    }
+    // A fault in it comes to the handler again, which may be running already: its signals are not blocked in it.
+    // SAFETY: the function holds nothing when it is abandoned.
+    unsafe { guard::call(copy, to.cast(), len, from as *mut c_void, null()) }.is_ok()
 }
 
 /// siginfo_t.si_code of SIGSEGV (POSIX, signal.h), the same on all systems.

@@ -7,6 +7,7 @@ mod context;
 mod destructors;
 pub(crate) mod fault;
 mod loader;
+mod modules;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(in crate::sys) mod notify;
 mod process;
@@ -18,8 +19,10 @@ pub(crate) mod thread;
 
 pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
+pub(crate) use modules::modules;
 pub(crate) use process::{Process, spawn};
 
+use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 // Elsewhere, plain `stat` knows files of any size.
@@ -152,6 +155,39 @@ fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
 /// Writes all bytes at this place of a file.
 pub(crate) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(bytes, offset)
+}
+
+/// The number that the system gives the calling thread, as debuggers show it.
+pub(crate) fn thread_id() -> u64 {
+    #[cfg(target_vendor = "apple")]
+    {
+        let mut number = 0;
+        // SAFETY: room for the answer, about the calling thread (0).
+        unsafe { libc::pthread_threadid_np(0, &raw mut number) };
+        number
+    }
+    #[cfg(target_os = "freebsd")]
+    // SAFETY: only asks.
+    return u64::from(unsafe { libc::pthread_getthreadid_np() }.unsigned_abs());
+    #[cfg(not(any(target_vendor = "apple", target_os = "freebsd")))]
+    // SAFETY: only asks.
+    return unsafe { libc::syscall(libc::SYS_gettid) } as u64;
+}
+
+/// Writes all bytes to a descriptor of the caller's.
+pub(crate) fn write_to(descriptor: c_int, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: so many bytes are there; a descriptor that is not open is refused.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(_) => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            },
+        }
+    }
+    Ok(())
 }
 
 /// Does another program hold the file, so that it is to be had a little later? Nobody can.

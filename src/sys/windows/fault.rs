@@ -6,17 +6,18 @@
 
 use super::runtime;
 use crate::abi::cr_failure;
-use crate::guard::{self, Fault, Landing, Thread};
+use crate::guard::{self, Access, Fault, Landing, Registers, Thread};
 use core::arch::asm;
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
+use core::ptr::null_mut;
 use std::sync::Mutex;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    AddVectoredExceptionHandler, CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD,
-    RemoveVectoredExceptionHandler, RtlUnwindEx,
+    AddVectoredExceptionHandler, CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD, ReadProcessMemory,
+    RemoveVectoredExceptionHandler, RtlCaptureContext, RtlUnwindEx,
 };
-use windows_sys::Win32::System::Threading::{GetCurrentThreadStackLimits, SetThreadStackGuarantee};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThreadStackLimits, SetThreadStackGuarantee};
 
 /// SIGFPE and SIGTRAP: the failures of these exceptions are the same numbers on every system.
 const ARITHMETIC: u32 = cr_failure::CR_OTHER as u32 + 8;
@@ -72,7 +73,7 @@ pub(crate) fn describe(fault: Fault) -> String {
 
 /// What a call that ended in `abort` died of.
 pub(super) fn abort() -> Fault {
-    Fault { code: ABORT, address: None, overflow: false }
+    Fault { code: ABORT, ..Fault::default() }
 }
 
 thread_local! {
@@ -158,7 +159,7 @@ pub(crate) unsafe extern "C" fn on_exception(
         return CONTINUE_EXECUTION;
     }
     let fault = classify(description);
-    match guard::armed(machine.Rsp as usize, |_| fault) {
+    match guard::armed(&registers(machine), |_| fault) {
         Some(landing) if landing.stack == frame.addr() => {
             ABANDONED.set(landing.stack);
             let overflow = usize::from(fault.overflow) as *const c_void;
@@ -206,7 +207,9 @@ unsafe extern "system" fn on_last_page(pointers: *mut EXCEPTION_POINTERS) -> i32
     if (low..high).contains(&stack) && stack - low > ENOUGH_STACK {
         return EXCEPTION_CONTINUE_SEARCH;
     }
-    let Some(landing) = guard::armed(stack, |_| classify(description)) else { return EXCEPTION_CONTINUE_SEARCH };
+    let Some(landing) = guard::armed(&registers(machine), |_| classify(description)) else {
+        return EXCEPTION_CONTINUE_SEARCH;
+    };
     machine.Rip = landing.instruction as u64;
     machine.Rsp = landing.stack as u64;
     machine.Rax = 1;
@@ -221,11 +224,59 @@ fn classify(description: &EXCEPTION_RECORD) -> Fault {
     let code = description.ExceptionCode.cast_unsigned();
     let on_memory = [status::EXCEPTION_ACCESS_VIOLATION, status::EXCEPTION_IN_PAGE_ERROR];
     // The first word tells whether it was read, written or executed, the second one where.
-    let address = match description.ExceptionInformation {
-        [_, address, ..] if on_memory.contains(&description.ExceptionCode) => Some(address),
-        _ => None,
+    let (address, access) = match description.ExceptionInformation {
+        [access, address, ..] if on_memory.contains(&description.ExceptionCode) => {
+            let access = match access {
+                0 => Access::Read,
+                1 => Access::Write,
+                8 => Access::Execute,
+                _ => Access::Unknown,
+            };
+            (Some(address), access)
+        }
+        _ => (None, Access::Unknown),
     };
-    Fault { code, address, overflow: description.ExceptionCode == status::EXCEPTION_STACK_OVERFLOW }
+    Fault { code, address, access, overflow: description.ExceptionCode == status::EXCEPTION_STACK_OVERFLOW }
+}
+
+/// What a backtrace begins with.
+fn registers(machine: &CONTEXT) -> Registers {
+    let numbered = [
+        machine.Rax,
+        machine.Rcx,
+        machine.Rdx,
+        machine.Rbx,
+        machine.Rsp,
+        machine.Rbp,
+        machine.Rsi,
+        machine.Rdi,
+        machine.R8,
+        machine.R9,
+        machine.R10,
+        machine.R11,
+        machine.R12,
+        machine.R13,
+        machine.R14,
+        machine.R15,
+    ];
+    Registers {
+        instruction: machine.Rip as usize,
+        stack: machine.Rsp as usize,
+        frame: machine.Rbp as usize,
+        numbered: numbered.map(|register| register as usize),
+        ..Registers::default()
+    }
+}
+
+/// Copies memory that may not be there; false if it is not. For the handlers.
+///
+/// # Safety
+/// There is room for `len` bytes at `to`.
+pub(crate) unsafe fn read_memory(to: *mut u8, from: usize, len: usize) -> bool {
+    // SAFETY: only names this process.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: room for so many bytes; the system checks those that it reads.
+    unsafe { ReadProcessMemory(process, from as *const c_void, to.cast(), len, null_mut()) != 0 }
 }
 
 /// Called at the landing place, with the full stack of the call above it.
@@ -260,11 +311,11 @@ pub(super) unsafe fn leave(landing: &Landing) -> ! {
     }
 }
 
-/// Where the stack of the calling thread is, about.
+/// Where the calling thread is, about.
 #[inline(never)]
-pub(super) fn stack_pointer() -> usize {
-    let stack: usize;
-    // SAFETY: only reads a register.
-    unsafe { asm!("mov {stack}, rsp", stack = out(reg) stack, options(nomem, nostack, preserves_flags)) };
-    stack
+pub(super) fn here() -> Registers {
+    let mut machine = CONTEXT::default();
+    // SAFETY: room for the registers.
+    unsafe { RtlCaptureContext(&raw mut machine) };
+    registers(&machine)
 }

@@ -3,11 +3,14 @@
 mod destructors;
 pub(crate) mod fault;
 mod loader;
+mod modules;
 mod runtime;
 
 pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
+pub(crate) use modules::modules;
 
+use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -25,7 +28,9 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::Globalization::{CP_ACP, MultiByteToWideChar};
 use windows_sys::Win32::Storage::FileSystem as files;
 use windows_sys::Win32::System::Memory::{PAGE_READWRITE, VirtualProtect};
-use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject};
+use windows_sys::Win32::System::Threading::{
+    GetCurrentThreadId, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
+};
 
 /// What makes a file the same file with the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +131,26 @@ pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Re
         }
         bytes = bytes.get(written..).unwrap_or_default();
         offset += written as u64;
+    }
+    Ok(())
+}
+
+/// The number that the system gives the calling thread, as debuggers show it.
+pub(crate) fn thread_id() -> u64 {
+    // SAFETY: only asks.
+    u64::from(unsafe { GetCurrentThreadId() })
+}
+
+/// Writes all bytes to a descriptor of the caller's, in the C runtime that this library uses.
+pub(crate) fn write_to(descriptor: c_int, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let length = bytes.len().min(c_int::MAX as usize) as u32;
+        // SAFETY: so many bytes are there; a descriptor that is not open is refused.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), length) };
+        match usize::try_from(written) {
+            Ok(written) if written > 0 => bytes = bytes.get(written..).unwrap_or_default(),
+            _ => return Err(io::Error::last_os_error()),
+        }
     }
     Ok(())
 }
