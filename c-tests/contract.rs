@@ -546,6 +546,21 @@ scenarios! {
 }
 
 scenarios! {
+    /// A time limit for steps.
+    hang, "host":
+    hang_is_interrupted_and_rolled_back
+    hang_is_interrupted_again_and_again_and_on_each_thread
+    hang_inside_a_lock_is_waited_for
+    hang_after_a_lock_is_interrupted_when_the_guest_is_in_its_own_code_again
+    hang_of_the_host_is_waited_for
+    hang_of_another_plugin_inside_a_step_is_its_own
+    hang_limit_leaves_other_steps_and_calls_alone
+    hang_limit_leaves_the_alarms_of_the_host_alone
+    hang_limit_leaves_no_handler_behind
+    hang_limit_needs_the_guard
+}
+
+scenarios! {
     /// Symbols, guarded calls, and what a host controls.
     calls, "host":
     symbols_of_the_version_that_is_loaded
@@ -669,6 +684,7 @@ fn every_scenario_of_the_hosts_is_a_test() {
         paths::NAMES,
         events::NAMES,
         flows::NAMES,
+        hang::NAMES,
         watch::NAMES,
         watch_thread::NAMES,
         crashes::NAMES,

@@ -333,7 +333,14 @@ enum cr_option_flag {
      * system call while nothing changes, and a change is noticed a few milliseconds after it was made instead of by
      * the next update. Without threads, and in a forked child, it is as if the flag were not set.
      */
-    CR_WATCH = 8
+    CR_WATCH = 8,
+    /**
+     * A step that runs longer than `hang_limit_ms` is interrupted and is a failure, `CR_OTHER + SIGALRM` (24), like a
+     * crash. It is interrupted only while it is in code of the guest's own image: as long as it is in a library or in
+     * the host, where it may hold a lock, it goes on, and so it does in a guarded call of another plugin. Linux and
+     * Android; elsewhere opening fails.
+     */
+    CR_GUARD_HANG = 16
 };
 
 /** What has happened, or is about to; see `cr_options.on_event`. */
@@ -593,6 +600,8 @@ struct cr_options {
     cr_event_func on_event;
     /** Passed to `on_event` as it is. */
     void *event_data;
+    /** With `CR_GUARD_HANG`: how long a step may take, in milliseconds of real time. 0: 1000. */
+    unsigned int hang_limit_ms;
 };
 
 /** A function of the guest that `cr_plugin_call` calls. */
@@ -600,7 +609,7 @@ typedef void *(*cr_guest_func)(void *arg);
 
 /** What a `struct cr_options` begins as: `CR_UNSAFE`, and the defaults of everything else. */
 #define CR_OPTIONS_INIT                                                                                                \
-    { sizeof(struct cr_options), CR_UNSAFE, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL }
+    { sizeof(struct cr_options), CR_UNSAFE, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, 0 }
 
 /* ---- Functions ---- */
 

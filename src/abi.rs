@@ -103,6 +103,11 @@ pub enum cr_option_flag {
     /// system call while nothing changes, and a change is noticed a few milliseconds after it was made instead of by
     /// the next update. Without threads, and in a forked child, it is as if the flag were not set.
     CR_WATCH = 8,
+    /// A step that runs longer than `hang_limit_ms` is interrupted and is a failure, `CR_OTHER + SIGALRM` (24), like a
+    /// crash. It is interrupted only while it is in code of the guest's own image: as long as it is in a library or in
+    /// the host, where it may hold a lock, it goes on, and so it does in a guarded call of another plugin. Linux and
+    /// Android; elsewhere opening fails.
+    CR_GUARD_HANG = 16,
 }
 
 /// What has happened, or is about to; see `cr_options.on_event`.
@@ -441,6 +446,8 @@ pub struct cr_options {
     pub on_event: cr_event_func,
     /// Passed to `on_event` as it is.
     pub event_data: *mut c_void,
+    /// With `CR_GUARD_HANG`: how long a step may take, in milliseconds of real time. 0: 1000.
+    pub hang_limit_ms: c_uint,
 }
 
 /// What `cr_plugin.p` points to, as far as hosts may look: read only, valid while the plugin is open.

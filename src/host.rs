@@ -116,6 +116,7 @@ impl Plugin {
             build_lock: core::ptr::null(),
             on_event: None,
             event_data: core::ptr::null_mut(),
+            hang_limit_ms: 0,
         };
         let path = crate::sys::c_path(path.as_ref());
         let mut context = Box::new(cr_plugin {

@@ -9,6 +9,7 @@ use crate::sys::{Destructors, Library, lifecycle_arguments, write_protected};
 use crate::versions::Version;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
+use core::ops::Range;
 use core::ptr::{null, null_mut};
 use std::path::Path;
 use std::rc::Rc;
@@ -154,6 +155,13 @@ impl Loaded {
     /// What is added to the addresses in the file.
     pub(crate) fn base(&self) -> usize {
         self.library.as_ref().map_or(0, Library::base)
+    }
+
+    /// What it covers in memory.
+    pub(crate) fn extent(&self) -> Range<usize> {
+        let extent = &self.image().extent;
+        let place = |address: u64| self.base().wrapping_add(address as usize);
+        place(extent.start)..place(extent.end)
     }
 
     /// For the record of a crash.

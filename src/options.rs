@@ -9,6 +9,10 @@ use core::ffi::{CStr, c_char, c_void};
 use core::mem::{offset_of, size_of};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Milliseconds.
+const DEFAULT_HANG_LIMIT: u32 = 1000;
 
 /// A log function of the host with its data.
 #[derive(Clone, Copy)]
@@ -41,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) state_only: bool,
     /// Does a thread look for changes?
     pub(crate) watch: bool,
+    /// How long a step may take.
+    pub(crate) hang_limit: Option<Duration>,
     pub(crate) keep_generations: usize,
     pub(crate) build_lock: BuildLock,
     pub(crate) listener: Option<Listener>,
@@ -66,6 +72,7 @@ impl Default for Options {
             recover_forward: false,
             state_only: false,
             watch: false,
+            hang_limit: None,
             keep_generations: 0,
             build_lock: BuildLock::Default,
             listener: None,
@@ -103,6 +110,7 @@ impl Options {
             build_lock: core::ptr::null(),
             on_event: None,
             event_data: core::ptr::null_mut(),
+            hang_limit_ms: 0,
         };
         let known = size.min(size_of::<cr_options>());
         // SAFETY: both sides have `known` bytes, and they are different objects. A caller with an older header
@@ -129,6 +137,13 @@ impl Options {
         result.recover_forward = raw.flags & cr_option_flag::CR_RECOVER_FORWARD as u32 != 0;
         result.state_only = raw.flags & cr_option_flag::CR_STATE_ONLY as u32 != 0;
         result.watch = raw.flags & cr_option_flag::CR_WATCH as u32 != 0;
+        if raw.flags & cr_option_flag::CR_GUARD_HANG as u32 != 0 {
+            if !result.guarded {
+                return Err(Error::Option("flags has CR_GUARD_HANG, which needs the guard, and CR_NO_GUARD".into()));
+            }
+            let limit = if raw.hang_limit_ms == 0 { DEFAULT_HANG_LIMIT } else { raw.hang_limit_ms };
+            result.hang_limit = Some(Duration::from_millis(limit.into()));
+        }
         result.keep_generations = raw.keep_generations as usize;
         // SAFETY: as above.
         result.build_lock = match unsafe { text(raw.build_lock) } {

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <pthread.h>
 
 namespace shapes {
 
@@ -37,7 +38,15 @@ __attribute__((noinline)) static int jump(int *address) {
     return function() + 1; // mark: jump
 }
 
-__attribute__((noinline)) static int fail(crash_kind kind) {
+__attribute__((noinline)) static int loop() {
+    volatile unsigned count = 1;
+    while (nowhere == 0) {
+        count = count * 3; // mark: loop
+    }
+    return static_cast<int>(count);
+}
+
+__attribute__((noinline)) static int fail(crash_kind kind, void *lock = nullptr) {
     shapes::Circle circle = {reinterpret_cast<int *>(static_cast<size_t>(nowhere))};
     switch (kind) {
     case CRASH_READ:
@@ -56,6 +65,13 @@ __attribute__((noinline)) static int fail(crash_kind kind) {
     case CRASH_RAISE:
         std::raise(SIGFPE);
         return 1;
+    case HANG:
+        return loop();
+    case HANG_LOCKED:
+    case HANG_AFTER_LOCK:
+        pthread_mutex_lock(static_cast<pthread_mutex_t *>(lock));
+        pthread_mutex_unlock(static_cast<pthread_mutex_t *>(lock));
+        return kind == HANG_AFTER_LOCK ? loop() : 8;
     case CRASH_NOT:
         break;
     }
@@ -75,7 +91,7 @@ CR_EXPORT void *call_back(void *function) {
 CR_EXPORT int cr_main(cr_plugin *ctx, cr_op operation) {
     const crashing *orders = static_cast<const crashing *>(ctx->userdata);
     if (orders && orders->operation == operation) {
-        return fail(orders->kind) - 1; // mark: cr_main
+        return fail(orders->kind, orders->lock) - 1; // mark: cr_main
     }
     return 0;
 }

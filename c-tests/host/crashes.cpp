@@ -31,7 +31,7 @@ unsigned line_of(const char *mark) {
 
 struct Crashing {
     cr_plugin ctx;
-    crashing orders = {-1, CRASH_NOT};
+    crashing orders = {-1, CRASH_NOT, nullptr};
 
     explicit Crashing(const char *guest, cr_options options = CR_OPTIONS_INIT) {
         install(guest, path_of("libguest.so"));
@@ -238,7 +238,7 @@ SCENARIO(crash_record_is_valid_through_rollback_and_reload) {
     Crashing p("crashing_o2");
     install("crashing_o0", path_of("libguest.so"));
     CHECK_EQ(0, cr_plugin_update(p.ctx));
-    p.orders = {CR_STEP, CRASH_READ};
+    p.orders = {CR_STEP, CRASH_READ, nullptr};
     CHECK_EQ(-1, cr_plugin_update(p.ctx));
     p.orders.operation = -1;
     CHECK_EQ(0, cr_plugin_update(p.ctx));
@@ -255,7 +255,7 @@ SCENARIO(crash_record_is_valid_through_rollback_and_reload) {
     is_at(*crash, 1, "shapes::Circle::area", "area");
     ends_in_cr_main(*crash);
     // The next crash replaces it.
-    p.orders = {CR_UNLOAD, CRASH_WRITE};
+    p.orders = {CR_UNLOAD, CRASH_WRITE, nullptr};
     touch(path_of("libguest.so"));
     CHECK_EQ(-2, cr_plugin_update(p.ctx));
     crash = cr_plugin_crash(p.ctx);

@@ -4,8 +4,9 @@
 //! later. The room for it is made when a plugin is opened: the hook allocates nothing.
 
 use crate::sys::fault;
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 
 /// How much of the stack is saved at each of its ends. In between a long recursion is left out.
 const WINDOW: usize = 32 * 1024;
@@ -45,12 +46,27 @@ pub(crate) struct Saved {
 }
 
 /// The room for it, one for each plugin, which one thread at a time uses.
-pub(crate) struct Capture(UnsafeCell<Saved>);
+pub(crate) struct Capture {
+    saved: UnsafeCell<Saved>,
+    /// Where the image is that a call may be interrupted in, from the first address to behind the last; see
+    /// [`super::interrupt`].
+    interruptible: Cell<(usize, usize)>,
+}
 
 impl Capture {
     pub(crate) fn new() -> Box<Capture> {
         let saved = Saved { registers: Registers::default(), inner: Window::new(), outer: Window::new() };
-        Box::new(Capture(UnsafeCell::new(saved)))
+        Box::new(Capture { saved: UnsafeCell::new(saved), interruptible: Cell::new((0, 0)) })
+    }
+
+    /// From now on a call may be interrupted in this image, or, with an empty range, not any more.
+    pub(crate) fn set_interruptible(&self, image: Range<usize>) {
+        self.interruptible.set((image.start, image.end));
+    }
+
+    pub(super) fn is_interruptible(&self, instruction: usize) -> bool {
+        let (start, end) = self.interruptible.get();
+        (start..end).contains(&instruction)
     }
 
     /// For the fault hook: saves the registers, and the stack from the stack pointer to `end`.
@@ -59,7 +75,7 @@ impl Capture {
     /// Nobody has a reference to what was saved before. That is so inside a guarded call.
     pub(super) unsafe fn save(&self, registers: &Registers, end: usize) {
         // SAFETY: the caller's promise.
-        let saved = unsafe { &mut *self.0.get() };
+        let saved = unsafe { &mut *self.saved.get() };
         saved.registers = *registers;
         saved.inner.fill(registers.stack, end);
         let inner_end = saved.inner.start.saturating_add(saved.inner.len);
@@ -72,7 +88,7 @@ impl Capture {
     /// No guarded call with this capture begins while the result is in use.
     pub(crate) unsafe fn saved(&self) -> &Saved {
         // SAFETY: the caller's promise.
-        unsafe { &*self.0.get() }
+        unsafe { &*self.saved.get() }
     }
 }
 

@@ -270,3 +270,21 @@ pub(crate) fn armed(registers: &Registers, classify: impl FnOnce(&Thread) -> Fau
     }
     Some(Landing { instruction: arch::landing(), stack: frame.stack.get() })
 }
+
+/// For the fault hook, when it is told that the time of a call is over: as [`armed`], if the thread is in an image that may be
+/// interrupted, and the innermost call is one of the plugin that `capture` belongs to.
+///
+/// In any other code, such as the C library's, the thread may hold a lock: it is asked again a little later. `capture`
+/// is only compared; it may be gone.
+pub(crate) fn interrupt(capture: *const Capture, registers: &Registers, fault: Fault) -> Option<Landing> {
+    // SAFETY: as in `armed`.
+    let thread = unsafe { existing_thread().as_ref() }?;
+    // SAFETY: as in `armed`.
+    let frame = unsafe { thread.top.as_ref() }?;
+    if frame.capture != capture || !frame.stands(registers.stack, thread) {
+        return None;
+    }
+    // SAFETY: null, or valid during the call.
+    let capture = unsafe { frame.capture.as_ref() }?;
+    capture.is_interruptible(registers.instruction).then(|| armed(registers, |_| fault)).flatten()
+}

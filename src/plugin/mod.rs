@@ -25,7 +25,7 @@ use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::{Plan, Report, Snapshot};
 use crate::symbol::Symbols;
-use crate::sys::{self, FileId, FileKind, Library, fault};
+use crate::sys::{self, FileId, FileKind, Library, fault, limit};
 use crate::versions::Versions;
 use crate::watch::{Seen, Watch};
 use core::cell::{Cell, RefCell};
@@ -36,6 +36,7 @@ use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What `cr_plugin_update` returns after a failure in a step, and after one in a load or unload.
 const STEP_FAILED: c_int = -1;
@@ -87,6 +88,8 @@ pub(crate) struct Plugin {
     /// What the last crash has left, and what was noted of it. None: guest code is not guarded.
     capture: Option<Box<Capture>>,
     crash: RefCell<Option<Crash>>,
+    /// How long a step may take, and what interrupts it.
+    hang: Option<(limit::Hook, Duration)>,
     _hook: Option<fault::Hook>,
 }
 
@@ -132,6 +135,7 @@ impl Plugin {
             keep_generations: options.keep_generations,
             capture: options.guarded.then(Capture::new),
             crash: RefCell::default(),
+            hang: options.hang_limit.map(|limit| Ok::<_, Error>((limit::Hook::new()?, limit))).transpose()?,
             _hook: options.guarded.then(fault::Hook::new),
         });
         plugin.show_temporary_path();

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::guard::Fault;
 use crate::loaded::REFUSED;
-use crate::sys::fault;
+use crate::sys::{fault, limit};
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::null;
@@ -20,8 +20,21 @@ impl Plugin {
     #[inline(always)] // into the step, which is what most updates are
     pub(super) fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
         let entry = self.entry.get()?;
-        // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
-        self.call_inside(context, name(operation), || unsafe { entry.call(context.as_ptr(), operation) })
+        self.call_inside(context, name(operation), || {
+            let _limit = if matches!(operation, cr_op::CR_STEP) { self.limit() } else { None };
+            // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
+            unsafe { entry.call(context.as_ptr(), operation) }
+        })
+    }
+
+    /// The time limit of a step, which begins now.
+    #[inline]
+    fn limit(&self) -> Option<limit::Limit> {
+        let (hook, time) = self.hang.as_ref()?;
+        let capture = self.capture.as_deref()?;
+        let extent = self.loaded.borrow().as_ref()?.extent();
+        capture.set_interruptible(extent);
+        hook.start(*time, capture)
     }
 
     /// Makes a call of the guest; a fault in it is a crash of the plugin.

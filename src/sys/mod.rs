@@ -13,9 +13,15 @@ mod windows;
 use windows as system;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) mod no_limit;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod no_notify;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use no_limit as limit;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_notify::Subscription;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use unix::limit;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use unix::notify::Subscription;
 

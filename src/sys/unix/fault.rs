@@ -32,6 +32,7 @@ pub(crate) fn failure(fault: Fault) -> u32 {
 pub(crate) fn describe(fault: Fault) -> String {
     let name = SIGNALS.iter().find(|(signal, ..)| *signal as u32 == fault.code).map_or("signal", |(_, name, _)| name);
     match (fault.address, fault.code as c_int) {
+        (None, libc::SIGALRM) => "no end within the time limit (SIGALRM)".to_owned(),
         (Some(address), _) if fault.overflow => format!("stack overflow ({name} at address {address:#x})"),
         (Some(address), libc::SIGSEGV | libc::SIGBUS) => format!("{name} at address {address:#x}"),
         _ => name.to_owned(),

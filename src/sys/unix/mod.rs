@@ -6,6 +6,8 @@ mod bias;
 mod context;
 mod destructors;
 pub(crate) mod fault;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod limit;
 mod loader;
 mod modules;
 #[cfg(any(target_os = "linux", target_os = "android"))]
