@@ -8,7 +8,7 @@
 mod target;
 
 use cr::abi::{cr_failure, cr_log_level};
-use cr::host::{Options, Plugin};
+use cr::host::{Frame, Options, Plugin};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -165,6 +165,15 @@ fn a_crash_is_reported_and_rolled_back() {
         assert_eq!((failure.value, failure.failure), (-1, cr_failure::CR_SEGFAULT as u32));
         assert_eq!(failure.text, format!("{NULL_WRITE} at address 0x0 in CR_STEP of version 2"));
         assert_eq!(plugin.version(), 1);
+        let crash = plugin.crash().unwrap();
+        assert_eq!((crash.version(), crash.operation().as_ref()), (2, "CR_STEP"));
+        assert!(crash.to_string().contains(" in CR_STEP of version 2, thread "), "{crash}");
+        if cfg!(target_os = "linux") {
+            let is =
+                |frame: &Frame<'_>, name| frame.function.as_deref().is_some_and(|function| function.ends_with(name));
+            let mut frames = crash.frames();
+            assert!(frames.any(|frame| is(&frame, "::main")) && frames.any(|frame| is(&frame, "cr_main")), "{crash}");
+        }
         assert_eq!(plugin.update(true), Ok(1), "rolled back");
         assert_eq!(seen[1], 101, "the state of the last unload");
 

@@ -1,5 +1,9 @@
 //! For hosts in Rust: a plugin that closes itself.
 
+mod crash;
+
+pub use crash::{Access, Crash, Frame};
+
 use crate::abi::{cr_log_level, cr_mode, cr_options, cr_plugin, cr_state_report};
 use crate::capi;
 use crate::error::Error;
@@ -165,6 +169,15 @@ impl Plugin {
         let report = unsafe { capi::cr_plugin_state_report(&raw const *self.context) };
         // SAFETY: NULL, or valid until the next reload, rollback or close.
         unsafe { report.as_ref() }.map(StateReport)
+    }
+
+    /// How the guest has crashed the last time; see [`cr_plugin_crash`](crate::capi::cr_plugin_crash). `None` if it has
+    /// not.
+    pub fn crash(&self) -> Option<Crash<'_>> {
+        // SAFETY: an open plugin, used by this thread alone.
+        let crash = unsafe { capi::cr_plugin_crash(&raw const *self.context) };
+        // SAFETY: NULL, or valid until the next crash or close, for which the plugin is needed exclusively.
+        unsafe { crash.as_ref() }.map(Crash)
     }
 
     /// The struct that the guest gets, for the C interface and its other fields.

@@ -10,7 +10,8 @@ mod symbols;
 mod text;
 mod unwind;
 
-pub(crate) use text::write;
+pub(crate) use record::text;
+pub(crate) use text::{describe, write};
 
 use crate::abi::cr_crash;
 use crate::guard::{Fault, Saved};

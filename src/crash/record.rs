@@ -9,6 +9,7 @@ use crate::plugin::c_text;
 use crate::sys::fault;
 use core::ffi::{CStr, c_char};
 use core::ptr::null;
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -106,7 +107,7 @@ fn add_frame(frame: &Frame, images: &Images, texts: &mut Texts, frames: &mut Vec
 ///
 /// # Safety
 /// `text` is NULL or a string that outlives the result.
-pub(super) unsafe fn text<'a>(text: *const c_char) -> Option<std::borrow::Cow<'a, str>> {
+pub(crate) unsafe fn text<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
     // SAFETY: not NULL, and the caller promised a string.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }

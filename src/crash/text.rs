@@ -19,9 +19,11 @@ pub(crate) unsafe fn write(crash: &cr_crash, descriptor: c_int) -> io::Result<()
     sys::write_to(descriptor, text.as_bytes())
 }
 
+/// Puts the record into words, one line for each frame.
+///
 /// # Safety
 /// As [`write`].
-unsafe fn describe(crash: &cr_crash, out: &mut String) -> fmt::Result {
+pub(crate) unsafe fn describe(crash: &cr_crash, out: &mut dyn Write) -> fmt::Result {
     // SAFETY: the caller's promise: strings of the record.
     let what = unsafe { text(crash.what) }.unwrap_or_default();
     // SAFETY: as above.
@@ -46,7 +48,7 @@ unsafe fn describe(crash: &cr_crash, out: &mut String) -> fmt::Result {
 
 /// # Safety
 /// A frame of a record that is still valid.
-unsafe fn describe_frame(index: usize, frame: &cr_crash_frame, out: &mut String) -> fmt::Result {
+unsafe fn describe_frame(index: usize, frame: &cr_crash_frame, out: &mut dyn Write) -> fmt::Result {
     if frame.skipped > 0 {
         writeln!(out, "     ... {} bytes of stack ...", frame.skipped)?;
     }

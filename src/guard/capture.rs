@@ -64,6 +64,7 @@ impl Capture {
         self.interruptible.set((image.start, image.end));
     }
 
+    #[allow(dead_code)] // some systems have no time limit
     pub(super) fn is_interruptible(&self, instruction: usize) -> bool {
         let (start, end) = self.interruptible.get();
         (start..end).contains(&instruction)

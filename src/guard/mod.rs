@@ -276,6 +276,7 @@ pub(crate) fn armed(registers: &Registers, classify: impl FnOnce(&Thread) -> Fau
 ///
 /// In any other code, such as the C library's, the thread may hold a lock: it is asked again a little later. `capture`
 /// is only compared; it may be gone.
+#[allow(dead_code)] // some systems have no time limit
 pub(crate) fn interrupt(capture: *const Capture, registers: &Registers, fault: Fault) -> Option<Landing> {
     // SAFETY: as in `armed`.
     let thread = unsafe { existing_thread().as_ref() }?;
