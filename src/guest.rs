@@ -55,6 +55,33 @@ pub unsafe fn run(ctx: *mut cr_plugin, operation: cr_op_value, main: fn(&mut Con
     catch_unwind(AssertUnwindSafe(|| main(&mut Context(ctx), operation))).unwrap_or(-1)
 }
 
+/// Says that a static of this module was called otherwise in the version before; it takes over the value:
+/// `state_renamed!(HEALTH, "LIFE");`.
+///
+/// Both are names of this module, of statics that are not exported under a name of their own. A guest that is
+/// stripped, or where state moves by section, knows no names.
+#[macro_export]
+macro_rules! state_renamed {
+    ($new:ident, $old:literal) => {
+        const _: () = {
+            const TEXT: &str = concat!(module_path!(), "::", stringify!($new), "\0", module_path!(), "::", $old, "\0");
+            #[used]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,cr_names"))]
+            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = "cr_names"))]
+            static RECORD: [u8; TEXT.len()] = $crate::guest::record(TEXT);
+        };
+    };
+}
+
+/// The bytes of a text. Used by [`state_renamed!`](crate::state_renamed).
+#[doc(hidden)]
+pub const fn record<const SIZE: usize>(text: &str) -> [u8; SIZE] {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0; SIZE], // a record of no names
+    }
+}
+
 /// Exports a function `fn(&mut Context, Op) -> i32` as the guest's entry point `cr_main`.
 #[macro_export]
 macro_rules! guest_main {

@@ -124,9 +124,8 @@ impl Plugin {
         text: impl FnOnce() -> String,
     ) -> cr_answer {
         let Some(listener) = self.listener else { return cr_answer::CR_GO_ON };
-        let state = self.report.borrow();
-        let state = state.as_ref().filter(|_| kind == cr_event_type::CR_EVENT_STATE_CARRIED);
-        let state = state.map_or(null(), |report| &raw const *report.shown());
+        let is_about_state = kind == cr_event_type::CR_EVENT_STATE_CARRIED;
+        let state = if is_about_state { self.state_report() } else { null() };
         let event = Event { kind, version, failure: context.failure(), text: text(), state };
         self.inside(|| listener.tell(context.as_ptr(), &event))
     }

@@ -12,6 +12,8 @@ mod convert;
 #[cfg(test)]
 mod convert_tests;
 mod matching;
+#[cfg(test)]
+mod matching_tests;
 mod migration;
 #[cfg(test)]
 pub(crate) mod model;

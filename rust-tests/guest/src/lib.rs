@@ -7,7 +7,15 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[unsafe(link_section = ".state")]
 static TAGGED: AtomicI32 = AtomicI32::new(100);
 /// Zero at the start: carried.
+#[cfg(not(feature = "second"))]
 static ZERO: AtomicI32 = AtomicI32::new(0);
+/// The same under another name.
+#[cfg(feature = "second")]
+static COUNT: AtomicI32 = AtomicI32::new(0);
+#[cfg(feature = "second")]
+cr::state_renamed!(COUNT, "ZERO");
+#[cfg(feature = "second")]
+use COUNT as ZERO;
 /// Initialised and not tagged: every version starts anew.
 static LOCAL: AtomicI32 = AtomicI32::new(1);
 
