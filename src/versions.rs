@@ -171,6 +171,12 @@ impl Versions {
         self.copies.iter().find(|copy| copy.number == number && copy.is_intact()).map(|copy| copy.path())
     }
 
+    /// This version, or the last one before it that is left.
+    pub(crate) fn last(&self, number: u32) -> Option<Rc<Version>> {
+        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.is_intact());
+        candidates.max_by_key(|copy| copy.number).map(Rc::clone)
+    }
+
     /// This version, or the last one before it that is left, to load it again.
     ///
     /// A version whose image is still mapped gets a file of its own: loading the old one again would give the used

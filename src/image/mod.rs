@@ -23,7 +23,9 @@ use crate::error::Error;
 use core::ops::Range;
 pub(crate) use exports::exported_function;
 pub(crate) use stay::reasons_to_stay;
-pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
+#[cfg(test)]
+pub(crate) use symbols::Place;
+pub(crate) use symbols::{Kind, Region, Source, Symbol, Variable, regions, symbols};
 
 /// What the plugin needs to know of a shared library.
 #[derive(Debug, Default, PartialEq, Eq)]

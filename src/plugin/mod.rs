@@ -281,26 +281,28 @@ impl Plugin {
             Ok(candidate) => candidate,
             Err(rejection) => return self.reject(context, rejection),
         };
-        if self.entry.get().is_some() {
-            if tell {
-                if let Err(error) = self.reserve_state() {
-                    return self.reject(context, Rejection { id: Some(id), error });
-                }
-                self.take_leave(context, id)?;
-            } else {
-                self.unload(context);
+        let running = self.entry.get().is_some();
+        if running && tell {
+            if let Err(error) = self.reserve_state() {
+                return self.reject(context, Rejection { id: Some(id), error });
             }
+            self.take_leave(context, id)?;
         }
-        self.watch.borrow_mut().tried(id);
-        self.down.set(false);
-        self.after_crash.set(cr_answer::CR_GO_ON);
-
         let version = Rc::new(version);
+        // Before the old image goes: nothing may take its place but the new one, which then mostly has its address.
         // With nothing to go back to, a state that does not fit is no reason to refuse the file.
         let snapshot = self.snapshot.borrow();
         let files = self.files(version.path());
         let image = Rc::clone(version.image());
         let plan = self.plan(&snapshot, &files, number, &image, context.version() == 0);
+        if running && tell {
+            self.dismiss(context)?;
+        } else {
+            self.unload(context);
+        }
+        self.watch.borrow_mut().tried(id);
+        self.down.set(false);
+        self.after_crash.set(cr_answer::CR_GO_ON);
         context.set_last_working_version(context.version());
         context.set_next_version(number.wrapping_add(1));
         let plan = plan.and_then(|plan| self.bring_up(context, &version, plan));
@@ -312,6 +314,14 @@ impl Plugin {
     /// Loads the version `context.version` again, with the state of the last good unload.
     fn roll_back(&self, context: Context) -> Result<(), c_int> {
         self.trace("cr_plugin_rollback");
+        // Before the old image goes, as above. A state that does not fit an older version is no reason to stay down.
+        let snapshot = self.snapshot.borrow();
+        let expected = self.versions.borrow().last(context.version());
+        let files = expected.as_ref().map(|expected| self.files(expected.path()));
+        let plan = match (&expected, &files) {
+            (Some(expected), Some(files)) => self.plan(&snapshot, files, expected.number(), expected.image(), true),
+            _ => Ok(None),
+        };
         self.unload(context);
         self.down.set(true);
         let copy = self.versions.borrow_mut().fresh(context.version());
@@ -333,10 +343,14 @@ impl Plugin {
         self.event(context, cr_event_type::CR_EVENT_ROLLBACK, number, || format!("going back to version {number}"));
         // If this version fails too, the next rollback goes to the one before.
         context.set_last_working_version(number.saturating_sub(1));
-        // A state that does not fit an older version is no reason to stay down.
-        let snapshot = self.snapshot.borrow();
-        let files = self.files(version.path());
-        let plan = self.plan(&snapshot, &files, number, version.image(), true);
+        // Somebody may have deleted the copy that was meant.
+        let others;
+        let plan = if expected.as_ref().is_some_and(|expected| expected.number() == number) {
+            plan
+        } else {
+            others = self.files(version.path());
+            self.plan(&snapshot, &others, number, version.image(), true)
+        };
         match plan.and_then(|plan| self.bring_up(context, &version, plan)) {
             Ok(plan) => self.begin(context, number, true, plan.as_ref()),
             Err(error) => {
@@ -394,8 +408,8 @@ impl Plugin {
         Err(failed)
     }
 
-    /// Tells the running version that it is replaced, saves its state, for which there is room, and unloads it. The new
-    /// file counts as seen, whatever comes of it.
+    /// Tells the running version that it is replaced, and saves its state, for which there is room. If it fails in that, it is
+    /// unloaded. The new file counts as seen, whatever comes of it.
     fn take_leave(&self, context: Context, id: FileId) -> Result<(), c_int> {
         let result = self.call(context, cr_op::CR_UNLOAD);
         self.watch.borrow_mut().tried(id);
@@ -414,15 +428,20 @@ impl Plugin {
             }
             Some(_) => {
                 self.save_state();
-                let number = context.version();
-                match self.unload(context) {
-                    // The second time it is known, and does not stand in the way of the version that mends it.
-                    Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
-                        Err(self.report(context, number, &fault_error(fault, DESTRUCTOR, number)))
-                    }
-                    _ => Ok(()),
-                }
+                Ok(())
             }
+        }
+    }
+
+    /// Unloads the version that has taken its leave.
+    fn dismiss(&self, context: Context) -> Result<(), c_int> {
+        let number = context.version();
+        match self.unload(context) {
+            // The second time it is known, and does not stand in the way of the version that mends it.
+            Some(fault) if self.faulty_destructors.replace(Some(number)) != Some(number) => {
+                Err(self.report(context, number, &fault_error(fault, DESTRUCTOR, number)))
+            }
+            _ => Ok(()),
         }
     }
 }
