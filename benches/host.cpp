@@ -6,6 +6,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <vector>
+#ifdef _WIN32
+#include "on_windows.h"
+#else
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -15,7 +19,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <vector>
+#endif
 
 namespace {
 

@@ -4,10 +4,14 @@
 //! (or in the temporary path): `<base><N><ext>`, or `<base><N>.<pid><ext>` if that name is taken. A file that is
 //! not ours is never opened for writing and never removed.
 
+mod own_file;
+mod pdb;
+
 use crate::error::Error;
 use crate::image::{Image, Patch};
-use crate::sys::{self, FileId, Library};
+use crate::sys::{self, Library};
 use core::cell::Cell;
+use own_file::OwnFile;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
@@ -31,16 +35,18 @@ pub(crate) enum Content<'a> {
 
 /// A version's copy that is being made. Dropped, it is removed.
 pub(crate) struct Draft {
-    copy: Option<Version>,
+    copy: Version,
     file: File,
+    /// The guest's own file, and the PDB that is copied if it is not to be looked for.
+    original: PathBuf,
+    pdb: Option<PathBuf>,
 }
 
 /// A version's copy on disk. Dropped, it is removed.
 pub(crate) struct Version {
     number: u32,
-    path: PathBuf,
-    /// What was made: another file that has taken its place is not ours.
-    id: FileId,
+    file: OwnFile,
+    pdb: Option<OwnFile>,
     image: Rc<Image>,
     /// An image that was loaded from it is still in memory, though it was unloaded.
     mapped: Cell<bool>,
@@ -76,9 +82,9 @@ impl Versions {
     /// A file for the version `number`.
     pub(crate) fn draft(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<Draft, Error> {
         let (file, path) = self.create(number, content, permissions)?;
-        let id = sys::identity(&file).map_err(|source| Error::Copy { path: path.clone(), source })?.id;
-        let copy = Version { number, path, id, image: Rc::default(), mapped: Cell::new(false) };
-        Ok(Draft { copy: Some(copy), file })
+        let own = OwnFile::new(path.clone(), &file).map_err(|source| Error::Copy { path, source })?;
+        let copy = Version { number, file: own, pdb: None, image: Rc::default(), mapped: Cell::new(false) };
+        Ok(Draft { copy, file, original: self.original.clone(), pdb: None })
     }
 
     /// A new file under the first name that is free.
@@ -134,7 +140,8 @@ impl Versions {
         let Ok(entries) = fs::read_dir(place) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let owner = owner(name.as_encoded_bytes(), base.as_encoded_bytes(), extension.as_encoded_bytes());
+            let mut extensions = [extension.as_encoded_bytes(), b".pdb"].into_iter();
+            let owner = extensions.find_map(|end| owner(name.as_encoded_bytes(), base.as_encoded_bytes(), end));
             let stale = owner.is_some_and(|process| process >= LEAST_SWEPT_PROCESS && !sys::is_alive(process));
             if stale && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 // If it cannot be removed it stays as it is; nothing depends on it.
@@ -168,12 +175,12 @@ impl Versions {
 
     /// The file of this version, if it is still there.
     pub(crate) fn file(&self, number: u32) -> Option<&Path> {
-        self.copies.iter().find(|copy| copy.number == number && copy.is_intact()).map(|copy| copy.path())
+        self.copies.iter().find(|copy| copy.number == number && copy.file.is_intact()).map(|copy| copy.path())
     }
 
     /// This version, or the last one before it that is left.
     pub(crate) fn last(&self, number: u32) -> Option<Rc<Version>> {
-        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.is_intact());
+        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.file.is_intact());
         candidates.max_by_key(|copy| copy.number).map(Rc::clone)
     }
 
@@ -182,17 +189,19 @@ impl Versions {
     /// A version whose image is still mapped gets a file of its own: loading the old one again would give the used
     /// image instead of a fresh one.
     pub(crate) fn fresh(&mut self, number: u32) -> Result<Option<Rc<Version>>, Error> {
-        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.is_intact());
+        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.file.is_intact());
         let Some(copy) = candidates.max_by_key(|copy| copy.number) else { return Ok(None) };
         if !copy.mapped.get() {
             return Ok(Some(Rc::clone(copy)));
         }
         let (number, image) = (copy.number, Rc::clone(&copy.image));
-        let unreadable = |source| Error::Read { path: copy.path.clone(), source };
-        let source = File::open(&copy.path).map_err(unreadable)?;
+        let unreadable = |source| Error::Read { path: copy.path().to_owned(), source };
+        let source = File::open(copy.path()).map_err(unreadable)?;
         let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
-        let version = self.draft(number, Content::Of(&source), permissions)?.finish(Rc::clone(&image))?;
-        let version = Rc::new(version);
+        let mut draft = self.draft(number, Content::Of(&source), permissions)?;
+        // The linker's PDB may be that of another version by now.
+        draft.pdb = copy.pdb.as_ref().map(|pdb| pdb.path().to_owned());
+        let version = Rc::new(draft.finish(Rc::clone(&image))?);
         self.discard(|copy| copy.number == number);
         self.copies.push(Rc::clone(&version));
         Ok(Some(version))
@@ -219,18 +228,26 @@ impl Draft {
 
     /// Writes the changes that the image asks for, and makes the copy a version.
     pub(crate) fn finish(self, image: Rc<Image>) -> Result<Version, Error> {
-        let path = || self.copy.as_ref().map(|copy| copy.path.clone()).unwrap_or_default();
-        for Patch { offset, bytes } in &image.patches {
-            sys::write_at(&self.file, bytes, *offset).map_err(|source| Error::Copy { path: path(), source })?;
-        }
+        self.write(&image.patches)?;
         self.finish_unchanged(image)
     }
 
-    /// Makes the copy, which has the changes, a version.
+    /// Makes the copy, which has the changes, a version. It gets a PDB of its own, if the image has one.
     pub(crate) fn finish_unchanged(mut self, image: Rc<Image>) -> Result<Version, Error> {
-        let mut copy = self.copy.take().ok_or(Error::Internal("a draft was finished twice"))?;
-        copy.image = image;
-        Ok(copy)
+        if let Some(record) = &image.pdb
+            && let Some(source) = self.pdb.take().or_else(|| pdb::locate(record, &self.original))
+            && let Some((pdb, renamed)) = pdb::copy(record, &source, self.copy.path(), self.copy.number)
+        {
+            self.copy.pdb = Some(pdb);
+            self.write(&[renamed])?;
+        }
+        self.copy.image = image;
+        Ok(self.copy)
+    }
+
+    fn write(&self, patches: &[Patch]) -> Result<(), Error> {
+        let fail = |source| Error::Copy { path: self.copy.path().to_owned(), source };
+        patches.iter().try_for_each(|Patch { offset, bytes }| sys::write_at(&self.file, bytes, *offset).map_err(fail))
     }
 }
 
@@ -245,53 +262,17 @@ impl Version {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     pub(crate) fn image(&self) -> &Rc<Image> {
         &self.image
     }
 
-    /// Is the file that was made still there?
-    fn is_intact(&self) -> bool {
-        let same = |id: FileId| id.device == self.id.device && id.inode == self.id.inode;
-        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| same(found.id))
-    }
-
-    /// False if it is still there, and ours.
+    /// Are the files that were made gone?
     fn remove(&self) -> bool {
-        !self.is_intact() || sys::remove(&self.path).is_ok()
-    }
-
-    /// Gives it a name with the number of this process, under which it is swept when the process has ended.
-    fn mark_stale(&self) {
-        let process = format!(".{}", std::process::id());
-        let (stem, extension) = split(self.path.file_name().unwrap_or_default());
-        if stem.as_encoded_bytes().windows(process.len()).any(|part| part == process.as_bytes()) {
-            return; // it has one
-        }
-        for again in 0..1000 {
-            let mut name = stem.to_owned();
-            name.push(&process);
-            if again > 0 {
-                name.push(format!("-{again}"));
-            }
-            name.push(&extension);
-            let path = self.path.with_file_name(name);
-            if !path.exists() {
-                // If it cannot be renamed, there is nobody to tell and nothing to do.
-                let _ = fs::rename(&self.path, path);
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Version {
-    fn drop(&mut self) {
-        if !self.remove() {
-            self.mark_stale();
-        }
+        let removed = self.file.remove();
+        self.pdb.as_ref().is_none_or(OwnFile::remove) && removed
     }
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #ifdef _WIN32
 #include <windows.h>
+#undef TEXT /* its macro for wide strings */
 #else
 #include <sys/mman.h>
 #endif

@@ -179,9 +179,12 @@ fn guests(directory: &Path) -> Vec<Job> {
                 other => named_compiler(other),
             };
             let output = directory.join(format!("{name}.so"));
-            command.args(["-shared", "-fPIC", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
+            if !target::is_windows() {
+                command.arg("-fPIC"); // code for Windows always is
+            }
+            command.args(["-shared", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
             command.arg(&source).arg("-o").arg(&output).args(words.clone());
-            if target::is_windows() && !x86 {
+            if target::is_windows() && !x86 && !line.contains("msvc") {
                 command.arg("-L").arg(directory).arg("-lnowhere");
                 // The address is otherwise made of the file's name, which is the same for all versions of a guest only
                 // if a compiler has not been told to write it elsewhere, as here.
@@ -215,6 +218,12 @@ fn named_compiler(name: &str) -> Command {
         _ => {
             let mut command = Command::new(name);
             command.arg(format!("--target={}", target::gnu_triple()));
+            if target::is_windows() {
+                // It does not know where Debian has MinGW's libgcc.
+                let libgcc = compiler(false).arg("-print-libgcc-file-name").output().unwrap().stdout;
+                let libgcc = String::from_utf8(libgcc).unwrap();
+                command.arg("-L").arg(Path::new(libgcc.trim()).parent().unwrap());
+            }
             command
         }
     }

@@ -9,6 +9,7 @@ mod exports;
 mod macho;
 #[cfg(test)]
 mod macho_tests;
+mod pdb;
 mod pe;
 #[cfg(test)]
 mod pe_tests;
@@ -22,6 +23,7 @@ pub(crate) mod types;
 use crate::error::Error;
 use core::ops::Range;
 pub(crate) use exports::exported_function;
+pub(crate) use pdb::Pdb;
 pub(crate) use stay::reasons_to_stay;
 #[cfg(test)]
 pub(crate) use symbols::Place;
@@ -40,6 +42,8 @@ pub(crate) struct Image {
     pub(crate) registrars: Option<Vec<u64>>,
     /// The names of the libraries that it needs, if the dynamic loader does not tell which of them is missing.
     pub(crate) needed: Vec<String>,
+    /// Where it says that its debug information is, if it says so and may be changed.
+    pub(crate) pdb: Option<Pdb>,
     /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
     pub(crate) patches: Vec<Patch>,
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
+mod pdb;
+mod symbols;
+
 use super::{Format, Image, Target, parse, precheck};
 use crate::error::Error;
 use goblin::pe::header::{COFF_MACHINE_ARM64, COFF_MACHINE_X86, COFF_MACHINE_X86_64};

@@ -3,7 +3,7 @@
 //! None of it is needed to load an image. It is read when the state of one version is moved into another, from the
 //! copies of both on disk, and forgotten afterwards.
 
-use super::{Format, Target, elf, macho};
+use super::{Format, Target, elf, macho, pe};
 use crate::error::Error;
 use std::borrow::Cow;
 use std::path::Path;
@@ -79,8 +79,7 @@ pub(crate) fn symbols<'a>(
     match target.format {
         Format::Elf => elf::symbols(source.bytes, target, wanted, found),
         Format::MachO => macho::symbols(source.bytes, target, wanted, found),
-        // Not read yet: the state of such images moves by section.
-        Format::Pe => Ok(false),
+        Format::Pe => pe::symbols(source.bytes, target, wanted, found),
     }
 }
 
@@ -89,7 +88,6 @@ pub(crate) fn regions(source: Source<'_>, target: Target) -> Result<Vec<Region<'
     match target.format {
         Format::Elf => elf::regions(source.bytes, target),
         Format::MachO => macho::regions(source.bytes, target),
-        // Not read yet.
-        Format::Pe => Ok(Vec::new()),
+        Format::Pe => pe::regions(source.bytes, target),
     }
 }

@@ -69,6 +69,9 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
             .tests(platform, format!("C and C++ suite, {how}")),
         Step::new(name("cmake"), || cmake::cross(machine)).tests(platform, format!("CMake, {how}")),
     ]);
+    if machine.is_windows() {
+        steps.push(Step::new(name("benchmarks"), || wine::bench(machine)));
+    }
     Ok(steps)
 }
 

@@ -1,10 +1,11 @@
 //! Wine, which runs programs for Windows here, with settings of its own.
 
+use crate::libs;
 use crate::machine::Machine;
-use crate::tools::{command, output, root, run, work_dir};
-use anyhow::{Context, Result};
-use std::fs;
+use crate::tools::{Scratch, command, output, root, run, work_dir};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// What stands for the disk of a Windows machine.
 fn prefix() -> PathBuf {
@@ -64,4 +65,46 @@ pub(crate) fn prepare(machine: &Machine) -> Result<()> {
     let mut compiler = command(machine.compiler("gcc"));
     compiler.args(["-shared", "-O1", "-o"]).arg(system.join("bcryptprimitives.dll"));
     run(compiler.arg(root().join("c-tests/support/bcryptprimitives.c")).arg("-ladvapi32"))
+}
+
+/// Measures this library, and beside it the original if `CR_ORIGINAL` names the directory of its cr.h. Most of what is
+/// measured is wine's own work, so the numbers say something beside each other only.
+pub(crate) fn bench(machine: &Machine) -> Result<()> {
+    let scratch = Scratch::new("wine-bench")?;
+    let place = |name: &str| scratch.path().join(name);
+    let include = root().join("include");
+    let original = env::var_os("CR_ORIGINAL").map(PathBuf::from);
+    let programs: Vec<(&str, &Path)> =
+        [("cr", &*include)].into_iter().chain(original.as_deref().map(|folder| ("original", folder))).collect();
+    for (name, include) in &programs {
+        let mut host = command(machine.compiler("g++"));
+        // The original's header is not free of warnings and of extensions of Microsoft's compiler.
+        host.args(["-std=c++17", "-O2", "-static", "-w", "-fpermissive", "-I"]).arg(include);
+        host.arg(root().join("benches/host.cpp"));
+        if *name == "cr" {
+            host.arg(machine.lib_dir().join("libcr.a"));
+        }
+        let libraries = libs::native_libs(machine)?;
+        host.args(libraries.iter().map(|library| format!("-l{library}")));
+        run(host.arg("-o").arg(place(&format!("{name}.exe"))))?;
+        let mut guest = command(machine.compiler("gcc"));
+        guest.args(["-O2", "-shared", "-w", "-I"]).arg(include).arg(root().join("benches/guest.c"));
+        run(guest.arg("-o").arg(place(&format!("{name}.dll"))))?;
+    }
+    for (what, count) in [("call", "100000"), ("update", "100000"), ("reload", "20"), ("crash_rollback", "20")] {
+        let mut line = format!("{what:16}");
+        for (name, _) in &programs {
+            let mut wine = command(machine.runner);
+            wine.current_dir(scratch.path()).envs(environment());
+            wine.arg(place(&format!("{name}.exe"))).args([what, &format!("{name}.dll"), count]);
+            // The original does not survive all of it.
+            let time = output(&mut wine).map_or("fails".to_owned(), |time| format!("{} ns", time.trim()));
+            if *name == "cr" && time == "fails" {
+                bail!("{what} fails");
+            }
+            line += &format!("  {name}: {time:>16}");
+        }
+        println!("{line}");
+    }
+    Ok(())
 }

@@ -1,0 +1,67 @@
+//! A file that was made by us, and goes with its owner.
+
+use super::split;
+use crate::sys::{self, FileId};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Dropped, the file is removed. Another one that has taken its place is not ours.
+pub(crate) struct OwnFile {
+    path: PathBuf,
+    id: FileId,
+}
+
+impl OwnFile {
+    /// The open file at this path, which was just made.
+    pub(super) fn new(path: PathBuf, file: &File) -> io::Result<OwnFile> {
+        Ok(OwnFile { id: sys::identity(file)?.id, path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Is the file that was made still there?
+    pub(super) fn is_intact(&self) -> bool {
+        let same = |id: FileId| id.device == self.id.device && id.inode == self.id.inode;
+        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| same(found.id))
+    }
+
+    /// False if it is still there, and ours.
+    pub(super) fn remove(&self) -> bool {
+        !self.is_intact() || sys::remove(&self.path).is_ok()
+    }
+
+    /// Gives it a name with the number of this process, under which it is swept when the process has ended.
+    fn mark_stale(&self) {
+        let process = format!(".{}", std::process::id());
+        let (stem, extension) = split(self.path.file_name().unwrap_or_default());
+        if stem.as_encoded_bytes().windows(process.len()).any(|part| part == process.as_bytes()) {
+            return; // it has one
+        }
+        for again in 0..1000 {
+            let mut name = stem.to_owned();
+            name.push(&process);
+            if again > 0 {
+                name.push(format!("-{again}"));
+            }
+            name.push(&extension);
+            let path = self.path.with_file_name(name);
+            if !path.exists() {
+                // If it cannot be renamed, there is nobody to tell and nothing to do.
+                let _ = fs::rename(&self.path, path);
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for OwnFile {
+    fn drop(&mut self) {
+        // Windows removes no file that is mapped or held.
+        if !self.remove() {
+            self.mark_stale();
+        }
+    }
+}
