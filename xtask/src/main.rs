@@ -44,10 +44,12 @@ enum Command {
         /// Only the steps whose name contains this; may be repeated
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
-        /// Only for this platform, by its Rust triple, such as aarch64-unknown-linux-gnu; without it, for all that can
-        /// be tested from here
+        /// For this platform, by its Rust triple, such as aarch64-unknown-linux-gnu; without it, for this machine
         #[arg(long, value_name = "TRIPLE")]
         target: Option<String>,
+        /// For this machine and all others that can be tested from here
+        #[arg(long, conflicts_with = "target")]
+        all: bool,
         /// Name the steps and stop
         #[arg(long)]
         list: bool,
@@ -74,7 +76,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { fast } => demo::run(fast),
-        Command::Test { only, target, list } => test::run(&only, target.as_deref(), list),
+        Command::Test { only, target, all, list } => test::run(&only, target.as_deref(), all, list),
         Command::Bench { quick, write } => bench::run_all(bench::Settings { quick, write }),
         Command::Header => header::write().map(|changed| {
             println!("include/cr.h {}", if changed { "written" } else { "is up to date" });
