@@ -4,7 +4,32 @@ use super::dwarf;
 use super::symbols::Source;
 use super::types::{Nonsense, TypeId, Types};
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A map by addresses and the like. The numbers of an image are no attack: mixing them a little is enough.
+pub(crate) type Numbers<T> = HashMap<u64, T, BuildHasherDefault<Mixer>>;
+
+/// The hash of one number.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Fibonacci hashing; the map looks at both ends of the hash.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
 
 /// A variable whose type is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +54,16 @@ pub(crate) struct Found {
 pub(crate) struct Hints {
     /// How long each unit of debug information is.
     pub(super) lengths: Vec<usize>,
-    /// By symbol: the number of the unit and the place in it. None: it was looked for, and not found that way.
-    pub(super) of: HashMap<Box<str>, Option<(u32, u32)>>,
+    /// By the symbol's hash: the number of the unit and the place in it. None: it was looked for, and not found that way.
+    pub(super) of: Numbers<Option<(u32, u32)>>,
+}
+
+impl Hints {
+    pub(super) fn key(symbol: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        symbol.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// Why no types are known. The variables are then moved as they are.
@@ -66,7 +99,7 @@ pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: 
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) types: Types,
-    pub(crate) of: HashMap<u64, TypeId>,
+    pub(crate) of: Numbers<TypeId>,
     hints: Hints,
     /// Debug information that is there but cannot be used: why.
     pub(crate) damage: Option<String>,

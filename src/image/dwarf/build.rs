@@ -27,7 +27,7 @@ impl<'a> Builder<'a, '_> {
     pub(super) fn build(&self, places: &[Place<'a>], wanted: &[Wanted<'_>], found: &mut Found) {
         for place in places {
             if wanted.get(place.wanted).is_some()
-                && let Ok(id) = self.of_variable(&place.unit, place.entry, &mut found.types, 0)
+                && let Ok(id) = self.of_variable(&place.unit, &place.entry, &mut found.types, 0)
                 && let Some(slot) = found.of.get_mut(place.wanted)
             {
                 *slot = Some(id);
@@ -38,18 +38,17 @@ impl<'a> Builder<'a, '_> {
     fn of_variable(
         &self,
         unit: &Handle<'a>,
-        entry: UnitOffset,
+        entry: &Entry<'a>,
         types: &mut Types,
         depth: u32,
     ) -> Result<TypeId, Unknown> {
-        let entry = unit.entry(entry)?;
         if let Some(ty) = entry.attr_value(c::DW_AT_type) {
             return self.referred_type(unit, ty, types, 0);
         }
         // The declaration in a class or namespace, or the one from which link-time optimisation made this one.
-        let origin = origin(&entry).filter(|_| depth < 8).ok_or(INCOMPLETE)?;
+        let origin = origin(entry).filter(|_| depth < 8).ok_or(INCOMPLETE)?;
         let (unit, entry) = self.referred(unit, origin)?;
-        self.of_variable(&unit, entry, types, depth + 1)
+        self.of_variable(&unit, &unit.entry(entry)?, types, depth + 1)
     }
 
     /// The type that an attribute of an entry refers to.

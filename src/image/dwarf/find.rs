@@ -4,19 +4,20 @@
 //! number in a table. Those bytes are searched for; an entry around them that reads as one of a variable of that name is
 //! it. What is left in doubt is settled by walking through the unit.
 
-use super::super::debug::{Hints, Unknown, Wanted};
+use super::super::debug::{Hints, Numbers, Unknown, Wanted};
 use super::Reader;
 use super::units::{Builder, Handle};
 use core::ops::Range;
 use gimli::{AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, Unit, UnitOffset, UnitType};
 use gimli::{Section as _, constants as c};
 use memchr::memmem;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::rc::Rc;
 
 /// The entry of a variable, one of those that are wanted.
 pub(super) struct Place<'a> {
     pub(super) unit: Handle<'a>,
-    pub(super) entry: UnitOffset,
+    pub(super) entry: DebuggingInformationEntry<Reader<'a>>,
     pub(super) wanted: usize,
     /// Where its location is in the unit.
     at: usize,
@@ -28,7 +29,7 @@ pub(super) struct Split {
     pub(super) directory: String,
     pub(super) id: DwoId,
     /// The variables whose addresses are in its table, by their number there.
-    pub(super) indices: HashMap<u64, usize>,
+    pub(super) indices: Numbers<usize>,
 }
 
 /// A unit that has a variable in so many bytes is read from its beginning: that is sooner done than a search around each.
@@ -39,6 +40,17 @@ struct Hit {
     offset: usize,
     wanted: usize,
 }
+
+/// Where the location is in entries of variables: so many bytes from the beginning.
+#[derive(Default)]
+pub(super) struct Forms {
+    distances: Vec<usize>,
+    /// There are others, where it depends on what is before it.
+    open: bool,
+}
+
+/// No table has more forms of entries that matter.
+const MAX_FORMS: u64 = 1 << 12;
 
 /// No entry of a variable is longer: a dozen attributes of a few bytes.
 const LONGEST_ENTRY: usize = 128;
@@ -51,7 +63,7 @@ impl<'a> Builder<'a, '_> {
         hints: &mut Hints,
         split: &mut Vec<Split>,
     ) -> Result<Vec<Place<'a>>, Unknown> {
-        let by_address: HashMap<u64, usize> = wanted.iter().map(|one| one.address).zip(0..).collect();
+        let by_address: Numbers<usize> = wanted.iter().map(|one| one.address).zip(0..).collect();
         let info = self.dwarf.debug_info.reader().slice();
         let mut places = Vec::new();
         let mut left = by_address.clone();
@@ -77,7 +89,7 @@ impl<'a> Builder<'a, '_> {
             let (first, last) =
                 (known.partition_point(|(at, _)| *at < base), known.partition_point(|(at, _)| *at < end));
             let mine = known.get(first..last).unwrap_or_default();
-            let indices: HashMap<u64, usize> =
+            let indices: Numbers<usize> =
                 mine.iter().map(|(at, wanted)| (((at - base) / width) as u64, *wanted)).collect();
             if indices.is_empty() {
                 continue;
@@ -102,7 +114,7 @@ impl<'a> Builder<'a, '_> {
         &self,
         wanted: &[Wanted<'_>],
         hints: &Hints,
-        left: &mut HashMap<u64, usize>,
+        left: &mut Numbers<usize>,
         places: &mut Vec<Place<'a>>,
     ) -> Result<(), Unknown> {
         let starts = self.unit_offsets()?;
@@ -113,7 +125,7 @@ impl<'a> Builder<'a, '_> {
         let changed = |(unit, length): (&Range<usize>, &usize)| (unit.len() != *length).then(|| unit.clone());
         let mut suspects: Vec<Range<usize>> = units.iter().zip(&hints.lengths).filter_map(changed).collect();
         let mut hits = Vec::new();
-        left.retain(|_, index| match wanted.get(*index).and_then(|one| hints.of.get(one.symbol)) {
+        left.retain(|_, index| match wanted.get(*index).and_then(|one| hints.of.get(&Hints::key(one.symbol))) {
             Some(Some((unit, offset))) => {
                 let unit = units.get(*unit as usize).cloned().unwrap_or_default();
                 hits.push(Hit { offset: unit.start.saturating_add(*offset as usize), wanted: *index });
@@ -147,7 +159,7 @@ impl<'a> Builder<'a, '_> {
         &self,
         part: Range<usize>,
         wanted: &[Wanted<'_>],
-        left: &mut HashMap<u64, usize>,
+        left: &mut Numbers<usize>,
         places: &mut Vec<Place<'a>>,
     ) -> Result<(), Unknown> {
         if left.is_empty() {
@@ -171,12 +183,11 @@ impl<'a> Builder<'a, '_> {
     /// What the image after this one can be helped with.
     fn hints(&self, wanted: &[Wanted<'_>], places: &[Place<'a>]) -> Result<Hints, Unknown> {
         let starts = self.unit_offsets()?;
-        let mut of: HashMap<Box<str>, Option<(u32, u32)>> =
-            wanted.iter().map(|one| (one.symbol.into(), None)).collect();
+        let mut of: Numbers<Option<(u32, u32)>> = wanted.iter().map(|one| (Hints::key(one.symbol), None)).collect();
         for place in places {
             let unit = place.unit.debug_info_offset().and_then(|start| starts.binary_search(&start).ok());
             if let (Some(unit), Some(one)) = (unit, wanted.get(place.wanted)) {
-                of.insert(one.symbol.into(), Some((unit as u32, place.at as u32)));
+                of.insert(Hints::key(one.symbol), Some((unit as u32, place.at as u32)));
             }
         }
         let lengths = self.unit_ranges(&starts).iter().map(Range::len).collect();
@@ -184,11 +195,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// Finds the entries of variables in a split unit, which tells addresses by their number.
-    pub(super) fn indexed(
-        &self,
-        indices: &HashMap<u64, usize>,
-        wanted: &[Wanted<'_>],
-    ) -> Result<Vec<Place<'a>>, Unknown> {
+    pub(super) fn indexed(&self, indices: &Numbers<usize>, wanted: &[Wanted<'_>]) -> Result<Vec<Place<'a>>, Unknown> {
         let mut places = Vec::new();
         let info = self.dwarf.debug_info.reader().slice();
         for start in self.unit_offsets()?.iter() {
@@ -248,13 +255,57 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// The entries of a variable of this name whose location is at `offset` in the unit.
-    fn entries_around(&self, unit: &Handle<'a>, offset: usize, symbol: &str) -> Vec<UnitOffset> {
-        let earliest = offset.saturating_sub(LONGEST_ENTRY).max(unit.root_offset().0);
-        let is_it = |start: &UnitOffset| {
-            self.has_location_at(unit, *start, offset) == Some(true)
-                && unit.entry(*start).is_ok_and(|entry| self.is_called(unit, &entry, symbol, 0))
+    fn entries_around(
+        &self,
+        unit: &Handle<'a>,
+        offset: usize,
+        symbol: &str,
+    ) -> Vec<DebuggingInformationEntry<Reader<'a>>> {
+        let earliest = unit.root_offset().0;
+        let entry = |start: usize| {
+            let start = UnitOffset(start);
+            let there = start.0 >= earliest && self.has_location_at(unit, start, offset) == Some(true);
+            let entry = if there { unit.entry(start).ok()? } else { return None };
+            self.is_called(unit, &entry, symbol, 0).then_some(entry)
         };
-        (earliest..offset).map(UnitOffset).filter(is_it).collect()
+        let forms = self.forms(unit);
+        let distances = forms.distances.iter().filter_map(|distance| offset.checked_sub(*distance));
+        let mut found: Vec<_> = distances.filter_map(entry).collect();
+        if found.is_empty() && forms.open {
+            let earliest = offset.saturating_sub(LONGEST_ENTRY).max(earliest);
+            found = (earliest..offset).filter_map(entry).collect();
+        }
+        found
+    }
+
+    /// How entries of variables look in this unit.
+    fn forms(&self, unit: &Handle<'a>) -> Rc<Forms> {
+        let table = unit.debug_abbrev_offset().0;
+        if let Some(forms) = self.forms.borrow().get(&table) {
+            return forms.clone();
+        }
+        let mut forms = Forms::default();
+        // They are numbered from 1 on, without gaps, by everybody.
+        for (code, abbreviation) in (1..MAX_FORMS).map_while(|code| Some((code, unit.abbreviations.get(code)?))) {
+            let attributes = abbreviation.attributes();
+            let location = attributes.iter().position(|attribute| attribute.name() == c::DW_AT_location);
+            let Some(before) =
+                location.filter(|_| may_have_location(abbreviation.tag())).and_then(|at| attributes.get(..at))
+            else {
+                continue;
+            };
+            // Of the code, seven bits are in a byte.
+            let length = 1 + code.ilog2() as usize / 7;
+            match before.iter().try_fold(length, |sum, attribute| Some(sum + attribute.size(&unit.header)?)) {
+                Some(distance) => forms.distances.push(distance),
+                None => forms.open = true,
+            }
+        }
+        forms.distances.sort_unstable();
+        forms.distances.dedup();
+        let forms = Rc::new(forms);
+        self.forms.borrow_mut().insert(table, forms.clone());
+        forms
     }
 
     /// Does what starts there, read as an entry, have its location at `offset`?
@@ -289,7 +340,7 @@ impl<'a> Builder<'a, '_> {
         let name = entry.attr_value(c::DW_AT_name).and_then(|name| self.dwarf.attr_string(unit, name).ok());
         if let Some(name) = name {
             let name = name.slice();
-            return !name.is_empty() && memmem::find(symbol.as_bytes(), name).is_some();
+            return !name.is_empty() && (symbol.as_bytes() == name || memmem::find(symbol.as_bytes(), name).is_some());
         }
         let Some(origin) = origin(entry) else { return false };
         depth < 4
@@ -313,6 +364,7 @@ impl<'a> Builder<'a, '_> {
                 may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true)
             };
             if let Some((at, wanted)) = left.next_if(|(offset, _)| has(*offset)) {
+                let entry = unit.entry(entry)?;
                 places.push(Place { unit: unit.clone(), entry, wanted, at });
             }
             raw.skip_attributes(abbreviation.attributes())?;
@@ -336,7 +388,7 @@ fn little(bytes: &[u8]) -> Option<u64> {
 }
 
 /// Takes the variables out that have been found.
-fn forget_found(left: &mut HashMap<u64, usize>, places: &[Place<'_>]) {
+fn forget_found(left: &mut Numbers<usize>, places: &[Place<'_>]) {
     let found: HashSet<usize> = places.iter().map(|place| place.wanted).collect();
     left.retain(|_, wanted| !found.contains(wanted));
 }
@@ -347,7 +399,7 @@ fn location_of(address_size: u8) -> [u8; 2] {
 }
 
 /// Locations that hold an address, in a part of the section that begins at `start`.
-fn direct(info: &[u8], start: usize, by_address: &HashMap<u64, usize>, address_size: u8) -> Vec<Hit> {
+fn direct(info: &[u8], start: usize, by_address: &Numbers<usize>, address_size: u8) -> Vec<Hit> {
     let width = usize::from(address_size);
     let (Some(low), Some(high)) = (by_address.keys().min(), by_address.keys().max()) else { return Vec::new() };
     let pattern = location_of(address_size);
@@ -362,7 +414,7 @@ fn direct(info: &[u8], start: usize, by_address: &HashMap<u64, usize>, address_s
 }
 
 /// Locations in a unit that hold the number of an address.
-fn through_table(info: &[u8], unit: &Unit<Reader<'_>>, indices: &HashMap<u64, usize>) -> Vec<Hit> {
+fn through_table(info: &[u8], unit: &Unit<Reader<'_>>, indices: &Numbers<usize>) -> Vec<Hit> {
     let start = unit.debug_info_offset().map_or(0, |offset| offset.0);
     let bytes = info.get(start..start.saturating_add(unit.length_including_self())).unwrap_or_default();
     let hit = |at: usize| {

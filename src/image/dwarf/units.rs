@@ -3,6 +3,7 @@
 use super::super::debug::Unknown;
 use super::super::types::Nonsense;
 use super::build::Memos;
+use super::find::Forms;
 use super::{Reader, declared};
 use gimli::{
     Abbreviations, AttributeValue, DebugInfoOffset, DebugTypeSignature, Dwarf, Section, SectionId, Unit, UnitHeader,
@@ -35,6 +36,8 @@ pub(in super::super) struct Builder<'a, 'd> {
     units: RefCell<HashMap<(SectionId, UnitSectionOffset), Handle<'a>>>,
     /// Tables that several units may share, by their offset.
     abbreviations: RefCell<HashMap<usize, Arc<Abbreviations>>>,
+    /// By the same offset.
+    pub(super) forms: RefCell<HashMap<usize, Rc<Forms>>>,
     starts: OnceCell<Rc<[DebugInfoOffset]>>,
     type_units: OnceCell<TypeUnits<'a>>,
     pub(super) definitions: OnceCell<declared::Definitions<'a>>,
@@ -50,6 +53,7 @@ impl<'a, 'd> Builder<'a, 'd> {
             work: Cell::new(MAX_WORK),
             units: RefCell::default(),
             abbreviations: RefCell::default(),
+            forms: RefCell::default(),
             starts: OnceCell::new(),
             type_units: OnceCell::new(),
             definitions: OnceCell::new(),
