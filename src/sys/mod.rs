@@ -14,15 +14,15 @@ use windows as system;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) mod no_limit;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 mod no_notify;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_limit as limit;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 pub(crate) use no_notify::Subscription;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use unix::limit;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(crate) use unix::notify::Subscription;
 
 #[cfg(any(target_vendor = "apple", target_os = "android"))]

@@ -3,7 +3,7 @@
 
 use crate::machine::{self, Machine};
 use crate::steps::Step;
-use crate::tools::{Scratch, command, exists, find, output, root, run, work_dir};
+use crate::tools::{Scratch, command, find, output, root, run, work_dir};
 use crate::{libs, packages, symbols};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -73,7 +73,7 @@ fn packages_for(target: Target) -> Result<()> {
 /// Installs zig where pip is, into a directory of our own.
 pub(crate) fn install() -> Result<()> {
     let there = |python: &mut Command| python.output().is_ok_and(|output| output.status.success());
-    if there(command("python3").args(["-m", "ziglang", "version"])) && exists("cargo-zigbuild") {
+    if there(command("python3").args(["-m", "ziglang", "version"])) && zigbuild().exists() {
         println!("zig is there");
         return Ok(());
     }
@@ -85,6 +85,10 @@ pub(crate) fn install() -> Result<()> {
 /// Where Python finds what `install` has installed, and `bin/cargo-zigbuild` is.
 pub(crate) fn python_dir() -> PathBuf {
     work_dir().join("python")
+}
+
+fn zigbuild() -> PathBuf {
+    find("cargo-zigbuild").unwrap_or_else(|| python_dir().join("bin/cargo-zigbuild"))
 }
 
 fn compiler(target: Target, cpp: bool) -> Command {
@@ -102,9 +106,8 @@ fn build(target: Target) -> Result<()> {
     let lib = lib_dir(target);
     fs::create_dir_all(&lib)?;
     let cargo_dir = work_dir().join(format!("cargo-{}", target.triple));
-    let zigbuild = find("cargo-zigbuild").unwrap_or_else(|| python_dir().join("bin/cargo-zigbuild"));
     let build = |kind: &str, flags: &[&str]| -> Result<()> {
-        let mut cargo = command(&zigbuild);
+        let mut cargo = command(zigbuild());
         cargo.envs(machine::plain(target.triple).environment()?);
         // rustc would call a program for that which is not there. There are no debug symbols to be stripped.
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");

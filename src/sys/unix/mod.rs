@@ -10,7 +10,7 @@ pub(crate) mod fault;
 pub(crate) mod limit;
 mod loader;
 mod modules;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(in crate::sys) mod notify;
 mod process;
 mod stack;
