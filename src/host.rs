@@ -15,7 +15,7 @@ use std::path::Path;
 /// How strictly the carried state must agree; see [`cr_mode`].
 pub use crate::abi::cr_mode as Mode;
 
-/// What became of a variable at a reload; see [`cr_entry_kind`].
+/// What became of a variable at a reload; see [`StateKind`](crate::abi::cr_entry_kind).
 pub use crate::abi::cr_entry_kind as StateKind;
 
 /// A log function: what the message is about, and the message.
