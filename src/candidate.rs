@@ -1,7 +1,7 @@
 //! A new file, checked and copied before anything happens to the running version.
 
 use crate::error::Error;
-use crate::image::{self, Image, Target};
+use crate::image::{self, Expected, Image, Source, Target};
 use crate::sys::{self, FileId, FileKind};
 use crate::versions::{Content, Draft, Version, Versions};
 use std::io::{self, Read, Seek};
@@ -26,7 +26,12 @@ pub(crate) struct Rejection {
 
 impl Candidate {
     /// Checks the file at `path`, copies it as the version `number` and checks the copy, which is what is loaded.
-    pub(crate) fn new(path: &Path, versions: &Versions, number: u32, entry: &str) -> Result<Candidate, Rejection> {
+    pub(crate) fn new(
+        path: &Path,
+        versions: &Versions,
+        number: u32,
+        expected: Expected<'_>,
+    ) -> Result<Candidate, Rejection> {
         let file = sys::open_existing(path).map_err(|error| Rejection::of_unopened(path, error))?;
         let status = sys::identity(&file).map_err(|error| Rejection { id: None, error: unreadable(path, error) })?;
         let reject = |error| Rejection { id: Some(status.id), error };
@@ -46,7 +51,7 @@ impl Candidate {
             let mut bytes = Vec::with_capacity(status.id.size as usize);
             (&file).take(status.id.size).read_to_end(&mut bytes).map_err(unreadable)?;
             settled()?;
-            let image = image::parse(&bytes, Target::native(), entry).map_err(reject)?;
+            let image = image::parse(Source { bytes: &bytes, path }, Target::native(), expected).map_err(reject)?;
             image.change(&mut bytes).map_err(reject)?;
             let draft = versions.draft(number, Content::Bytes(&bytes), status.permissions).map_err(reject)?;
             draft.finish_unchanged(Rc::new(image)).map_err(reject)?
@@ -57,7 +62,7 @@ impl Candidate {
             (&file).rewind().map_err(unreadable)?;
             let draft = versions.draft(number, Content::Of(&file), status.permissions).map_err(reject)?;
             settled()?;
-            let image = examine(&draft, path, entry).map_err(reject)?;
+            let image = examine(&draft, path, expected).map_err(reject)?;
             draft.finish(Rc::new(image)).map_err(reject)?
         };
         Ok(Candidate { id: status.id, version })
@@ -86,9 +91,9 @@ fn unreadable(path: &Path, source: io::Error) -> Error {
 }
 
 /// Parses the copy, which nobody else writes to.
-fn examine(draft: &Draft, path: &Path, entry: &str) -> Result<Image, Error> {
+fn examine(draft: &Draft, path: &Path, expected: Expected<'_>) -> Result<Image, Error> {
     // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
     let bytes =
         unsafe { memmap2::Mmap::map(draft.file()) }.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    image::parse(&bytes, Target::native(), entry)
+    image::parse(Source { bytes: &bytes, path }, Target::native(), expected)
 }

@@ -3,10 +3,12 @@
 
 use crate::abi::cr_mode;
 use crate::image::debug::{Hints, Wanted, variable_types};
-use crate::image::{self, Format, Source, Target};
-use crate::state::{Allocator, Destination, Live, Place, Plan, Snapshot};
+use crate::image::{self, Expected, Format, Source, Target};
+use crate::state::{Allocator, Destination, Files, Live, Place, Plan, Snapshot};
 use std::path::Path;
 use std::rc::Rc;
+
+const EXPECTED: Expected<'static> = Expected { entry: "cr_main", listed: true };
 
 /// Images of every format: headers, sections, symbols.
 pub fn image(bytes: &[u8]) {
@@ -14,7 +16,7 @@ pub fn image(bytes: &[u8]) {
     for format in [Format::Elf, Format::Pe, Format::MachO] {
         let target = Target { format, ..Target::native() };
         let _ = image::precheck(head, bytes.len() as u64, target);
-        let _ = image::parse(bytes, target, "cr_main");
+        let _ = image::parse(source(bytes), target, EXPECTED);
         let _ = image::symbols(source(bytes), target, &mut |_| true, &mut |_| {});
         let _ = image::regions(source(bytes), target);
     }
@@ -34,9 +36,8 @@ pub fn plan(bytes: &[u8]) {
     let Some((length, images)) = bytes.split_first_chunk() else { return };
     let (old, new) = images.split_at((u32::from_le_bytes(*length) as usize).min(images.len()));
     let target = Target::native();
-    let (Ok(before), Ok(after)) = (image::parse(old, target, "cr_main"), image::parse(new, target, "cr_main")) else {
-        return;
-    };
+    let parse = |bytes| image::parse(source(bytes), target, EXPECTED);
+    let (Ok(before), Ok(after)) = (parse(old), parse(new)) else { return };
     let (before, after) = (Rc::new(before), Rc::new(after));
     let (Some(from), Some(mut to)) = (memory(&before), memory(&after)) else { return };
     let mut snapshot = Snapshot::new(Allocator::default());
@@ -50,8 +51,7 @@ pub fn plan(bytes: &[u8]) {
     let destination = Destination {
         version: 2,
         image: &after,
-        file: Some(source(new)),
-        old_file: Some(source(old)),
+        files: &Images { old, new },
         mode: cr_mode::CR_UNSAFE,
         tagged_only: false,
     };
@@ -60,6 +60,21 @@ pub fn plan(bytes: &[u8]) {
         // SAFETY: as above, and nobody else uses it.
         unsafe { plan.carry_out(&place) };
         assert!(plan.take_report().lines().all(|line| !line.is_empty()), "every entry says something");
+    }
+}
+
+struct Images<'a> {
+    old: &'a [u8],
+    new: &'a [u8],
+}
+
+impl Files for Images<'_> {
+    fn old_file(&self) -> Option<Source<'_>> {
+        Some(source(self.old))
+    }
+
+    fn new_file(&self) -> Option<Source<'_>> {
+        Some(source(self.new))
     }
 }
 

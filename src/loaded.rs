@@ -200,7 +200,7 @@ impl Loaded {
         let Some(registrars) = &self.image().registrars else { return };
         let base = self.base();
         let place = |address: &u64| base.wrapping_add(*address as usize);
-        let extent = place(&self.image().extent.start)..place(&self.image().extent.end);
+        let extent = self.extent();
         // SAFETY: the image is mapped there and none of its code has run; the words are in its segments and aligned
         // (checked when it was parsed), and the loader has filled them.
         self.destructors = Some(unsafe { Destructors::watch(extent, registrars.iter().map(place)) });

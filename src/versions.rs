@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::image::{Image, Patch};
 use crate::sys::{self, Library};
 use core::cell::Cell;
+use memmap2::Mmap;
 use own_file::OwnFile;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -173,9 +174,9 @@ impl Versions {
         self.unwanted.retain(|copy| Rc::strong_count(copy) > 1 || !copy.remove());
     }
 
-    /// The file of this version, if it is still there.
-    pub(crate) fn file(&self, number: u32) -> Option<&Path> {
-        self.copies.iter().find(|copy| copy.number == number && copy.file.is_intact()).map(|copy| copy.path())
+    /// This version. Its file may be gone.
+    pub(crate) fn get(&self, number: u32) -> Option<Rc<Version>> {
+        self.copies.iter().find(|copy| copy.number == number).map(Rc::clone)
     }
 
     /// This version, or the last one before it that is left.
@@ -263,6 +264,13 @@ impl Version {
 
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// What is in its file, if that is still there.
+    pub(crate) fn map(&self) -> Option<Mmap> {
+        let file = self.file.open()?;
+        // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
+        unsafe { Mmap::map(&file) }.ok()
     }
 
     pub(crate) fn image(&self) -> &Rc<Image> {

@@ -1,17 +1,17 @@
 //! ELF shared objects (System V ABI, chapters 4 and 5; the GNU extensions of the gABI).
 
+mod file;
 mod symbols;
 
-use super::{Array, Image, Lifecycle, Patch, Section, SectionKind, Target};
+use super::{Array, Expected, Image, Lifecycle, Patch, Section, SectionKind, Target};
 use crate::error::Error;
 use core::ops::Range;
-use goblin::container::{Container, Ctx, Endian};
+pub(super) use file::File;
+use file::{DynamicTable, check_header, program_headers};
+use goblin::elf::Sym;
 use goblin::elf::dynamic::{self, Dyn};
-use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self, ProgramHeader};
 use goblin::elf::section_header::{self, SectionHeader};
-use goblin::elf::{Elf, Sym};
-pub(super) use symbols::{regions, symbols};
 
 /// The sections that are carried from version to version: tagged variables and zero-initialised ones.
 const STATE_SECTIONS: [(&str, SectionKind); 3] =
@@ -37,77 +37,35 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
     Ok(())
 }
 
-pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
+pub(super) fn parse(bytes: &[u8], target: Target, expected: Expected<'_>) -> Result<Image, Error> {
     let len = bytes.len() as u64;
     precheck(bytes, len, target)?;
-    check_symbol_hash(bytes, target)?;
-    let elf = Elf::parse(bytes).map_err(|error| Error::Format(error.to_string()))?;
-    check_segments(&elf.program_headers, len, target)?;
-    check_sections(&elf.section_headers, len)?;
-    let segments = Segments(&elf.program_headers);
+    let file = File::read(bytes, target)?;
+    check_segments(&file.segments, len, target)?;
+    check_sections(&file.sections, len)?;
+    let segments = Segments(&file.segments);
     segments.check_notes()?;
 
-    let dynamic = elf.dynamic.as_ref().ok_or_else(|| Error::Format("no dynamic section".into()))?;
+    let dynamic = file.dynamic.as_ref().ok_or_else(|| Error::Format("no dynamic section".into()))?;
     if dynamic.info.flags_1 & dynamic::DF_1_PIE != 0 {
         return Err(Error::Format("it is an executable".into()));
     }
     check_dynamic(&dynamic.dyns, &segments)?;
-    let exported = |symbol: &Sym| {
-        symbol.st_shndx != section_header::SHN_UNDEF as usize && elf.dynstrtab.get_at(symbol.st_name) == Some(entry)
+    let linked = file.dynamic_table()?.ok_or(Error::Internal("the dynamic section has gone"))?;
+    let is_entry = |symbol: &Sym| {
+        symbol.st_shndx != section_header::SHN_UNDEF as usize && linked.name(symbol) == expected.entry.as_bytes()
     };
-    if !elf.dynsyms.iter().any(|symbol| exported(&symbol)) {
-        return Err(Error::NoEntry(entry.to_owned()));
+    if !linked.symbols.iter().any(|symbol| is_entry(&symbol)) {
+        return Err(Error::NoEntry(expected.entry.to_owned()));
     }
 
     let table = segments.dynamic()?;
-    let lifecycle = lifecycle(&dynamic.dyns, &segments, table, if elf.is_64 { 8 } else { 4 })?;
+    let lifecycle = lifecycle(&dynamic.dyns, &segments, table, if target.wide { 8 } else { 4 })?;
     let patches = hide_constructors(&dynamic.dyns, table, target);
-    let state = state_sections(&elf, &segments);
-    let registrars = Some(registrars(&elf, &segments));
-    Ok(Image { state, extent: segments.extent(), lifecycle, registrars, patches, ..Image::default() })
-}
-
-/// The file header: an ELF shared object for this machine?
-fn check_header(head: &[u8], len: u64, target: Target) -> Result<(Header, Ctx), Error> {
-    if !head.starts_with(header::ELFMAG) {
-        // A file that has been filled up to less than the magic number may still become one.
-        return if header::ELFMAG.starts_with(head) {
-            Err(Error::Truncated { what: "header", need: header::ELFMAG.len() as u64, len })
-        } else {
-            Err(Error::Format("it does not start with an ELF header".into()))
-        };
-    }
-    let size = if target.wide { header::header64::SIZEOF_EHDR } else { header::header32::SIZEOF_EHDR };
-    check_end("header", size as u64, len)?;
-    let class = if target.wide { header::ELFCLASS64 } else { header::ELFCLASS32 };
-    let data = if target.little { header::ELFDATA2LSB } else { header::ELFDATA2MSB };
-    if head.get(header::EI_CLASS) != Some(&class) {
-        return Err(architecture(if target.wide { "a 32-bit machine" } else { "a 64-bit machine" }, target));
-    }
-    if head.get(header::EI_DATA) != Some(&data) {
-        return Err(architecture("a machine of the other byte order", target));
-    }
-    let header = Elf::parse_header(head).map_err(|error| Error::Format(error.to_string()))?;
-    if header.e_machine != target.machine {
-        return Err(architecture(header::machine_to_str(header.e_machine), target));
-    }
-    if header.e_type != header::ET_DYN {
-        return Err(Error::Format(format!("its ELF type is {}", header::et_to_str(header.e_type))));
-    }
-    let container = if target.wide { Container::Big } else { Container::Little };
-    let endian = if target.little { Endian::Little } else { Endian::Big };
-    Ok((header, Ctx::new(container, endian)))
-}
-
-fn architecture(found: &str, target: Target) -> Error {
-    let need = format!("{} with {} bits", header::machine_to_str(target.machine), if target.wide { 64 } else { 32 });
-    Error::Architecture { found: found.to_owned(), need }
-}
-
-fn program_headers(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<ProgramHeader>, Error> {
-    let offset = usize::try_from(header.e_phoff).map_err(|_| nonsense("program header offset"))?;
-    ProgramHeader::parse(bytes, offset, usize::from(header.e_phnum), ctx)
-        .map_err(|error| Error::Format(error.to_string()))
+    let state = state_sections(&file, &segments);
+    let registrars = Some(registrars(&linked, &segments, if target.wide { 8 } else { 4 }));
+    let listing = if expected.listed { file.list(&state) } else { None };
+    Ok(Image { state, extent: segments.extent(), lifecycle, registrars, listing, patches, ..Image::default() })
 }
 
 fn table_end(offset: u64, count: u16, entry: u16) -> Result<u64, Error> {
@@ -151,35 +109,6 @@ fn check_segments(segments: &[ProgramHeader], len: u64, target: Target) -> Resul
         end_of_last = memory_end;
     }
     if loads == 0 { Err(Error::Format("no segment to load".into())) } else { Ok(()) }
-}
-
-/// The hash table, by which goblin finds the number of symbols, makes sense: its sums are made in words of this
-/// machine, which a table in a damaged file overflows where they have 32 bits.
-fn check_symbol_hash(bytes: &[u8], target: Target) -> Result<(), Error> {
-    let len = bytes.len() as u64;
-    let (header, ctx) = check_header(bytes, len, target)?;
-    let segments = program_headers(bytes, &header, ctx)?;
-    let dynamic = dynamic::Dynamic::parse(bytes, &segments, ctx).map_err(|error| Error::Format(error.to_string()))?;
-    let Some(place) = dynamic.and_then(|dynamic| dynamic.info.gnu_hash) else { return Ok(()) };
-    let word = |offset: u64| -> Result<u64, Error> {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let word = bytes.get(offset..).and_then(|rest| rest.first_chunk()).ok_or_else(|| nonsense("symbol hash"))?;
-        Ok(if target.little { u32::from_le_bytes(*word) } else { u32::from_be_bytes(*word) }.into())
-    };
-    let (buckets, first, bloom) = (word(place)?, word(place + 4)?, word(place + 8)?);
-    let start = place + 16 + bloom * if target.wide { 8 } else { 4 };
-    let chains = start + 4 * buckets;
-    if chains > len {
-        return Err(nonsense("symbol hash"));
-    }
-    for bucket in 0..buckets {
-        let chain = word(start + 4 * bucket)?;
-        // 0: an empty bucket
-        if chain != 0 && (chain < first || chains + 4 * (chain - first) > len) {
-            return Err(nonsense("symbol hash"));
-        }
-    }
-    Ok(())
 }
 
 fn check_sections(sections: &[SectionHeader], len: u64) -> Result<(), Error> {
@@ -300,14 +229,10 @@ fn lifecycle(entries: &[Dyn], segments: &Segments<'_>, table: &ProgramHeader, wo
 }
 
 /// The words that the dynamic loader fills with the address of the function which registers destructors.
-fn registrars(elf: &Elf<'_>, segments: &Segments<'_>) -> Vec<u64> {
-    let name = |symbol: &Sym| elf.dynstrtab.get_at(symbol.st_name) == Some("__cxa_atexit");
-    let Some(number) = elf.dynsyms.iter().position(|symbol| name(&symbol)) else { return Vec::new() };
-    let word = if elf.is_64 { 8 } else { 4 };
-    // The relative ones, which name no symbol and may be hundreds of thousands, come first.
-    let relative = elf.dynamic.as_ref().map_or(0, |dynamic| dynamic.info.relacount);
-    let data = elf.dynrelas.iter().skip(relative).chain(elf.dynrels.iter());
-    let slots = data.chain(elf.pltrelocs.iter()).filter(|relocation| relocation.r_sym == number);
+fn registrars(linked: &DynamicTable<'_>, segments: &Segments<'_>, word: u64) -> Vec<u64> {
+    let is_it = |symbol: &Sym| linked.name(symbol) == b"__cxa_atexit";
+    let Some(number) = linked.symbols.iter().position(|symbol| is_it(&symbol)) else { return Vec::new() };
+    let slots = linked.relocations().filter(|relocation| relocation.r_sym == number);
     let slots = slots.map(|relocation| relocation.r_offset);
     slots.filter(|slot| slot % word == 0 && segments.loaded(*slot, word)).collect()
 }
@@ -334,16 +259,18 @@ fn hide_constructors(entries: &[Dyn], table: &ProgramHeader, target: Target) -> 
     hidden.map(patch).collect()
 }
 
-fn state_sections(elf: &Elf<'_>, segments: &Segments<'_>) -> Vec<Section> {
+fn state_sections(file: &File<'_>, segments: &Segments<'_>) -> Vec<Section> {
     let mut found = Vec::new();
-    for section in &elf.section_headers {
-        let Some(name) = elf.shdr_strtab.get_at(section.sh_name) else { continue };
+    for section in &file.sections {
+        let name = file.section_name(section);
         let flags = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
         let plain = section.sh_flags & flags == flags && section.sh_flags & u64::from(section_header::SHF_TLS) == 0;
-        let Some((_, kind)) = STATE_SECTIONS.iter().find(|(carried, _)| *carried == name) else { continue };
+        let Some((carried, kind)) = STATE_SECTIONS.iter().find(|(carried, _)| carried.as_bytes() == name) else {
+            continue;
+        };
         if plain && section.sh_size > 0 && segments.writable(section.sh_addr, section.sh_size) {
             found.push(Section {
-                name: name.to_owned(),
+                name: (*carried).to_owned(),
                 kind: *kind,
                 address: section.sh_addr,
                 size: section.sh_size,

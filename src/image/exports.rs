@@ -1,19 +1,19 @@
 //! The functions that an image exports, by their place: all that is known of one that is stripped.
 
+use super::elf::File;
 use super::{Format, Target};
-use goblin::elf::Elf;
 use goblin::elf::section_header::SHN_UNDEF;
 
 /// The exported function that this address in the file is in.
 pub(crate) fn exported_function(bytes: &[u8], target: Target, address: u64) -> Option<String> {
     match target.format {
         Format::Elf => {
-            let elf = Elf::parse(bytes).ok()?;
+            let linked = File::read(bytes, target).ok()?.dynamic_table().ok()??;
             let inside = |start: u64, size: u64| address.checked_sub(start).is_some_and(|offset| offset < size);
-            let function = elf.dynsyms.iter().find(|symbol| {
+            let function = linked.symbols.iter().find(|symbol| {
                 symbol.is_function() && symbol.st_shndx != SHN_UNDEF as usize && inside(symbol.st_value, symbol.st_size)
             })?;
-            elf.dynstrtab.get_at(function.st_name).map(str::to_owned)
+            String::from_utf8(linked.name(&function).to_vec()).ok()
         }
         // Their lists of exports have no sizes.
         Format::MachO | Format::Pe => None,

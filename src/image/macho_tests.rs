@@ -4,7 +4,7 @@
 
 mod universal;
 
-use super::{Format, HEAD, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
+use super::{Expected, Format, HEAD, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
 use crate::error::Error;
 use goblin::mach::constants::cputype::{CPU_TYPE_ARM64, CPU_TYPE_POWERPC, CPU_TYPE_X86, CPU_TYPE_X86_64};
 use std::fs::File;
@@ -94,7 +94,11 @@ fn build_with_zig(architecture: &str) -> Option<Vec<u8>> {
 }
 
 fn parse_for(target: Target, bytes: &[u8]) -> Result<Image, Error> {
-    parse(bytes, target, "cr_main")
+    parse_as(bytes, target, "cr_main")
+}
+
+fn parse_as(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
+    parse(Source { bytes, path: Path::new("guest.dylib") }, target, Expected { entry, listed: true })
 }
 
 fn text(target: Target, bytes: &[u8]) -> String {
@@ -273,9 +277,9 @@ fn the_wrong_kind_is_named() {
     assert_eq!(with(0, 0x1234), "not a shared library: it does not start with a Mach-O header");
     assert_eq!(text(ARM64, b"#!"), "not a shared library: it does not start with a Mach-O header");
     for (entry, there) in [("cr_main", true), ("data_main", false), ("hidden_main", false), ("cr_mai", false)] {
-        assert_eq!(parse(&good, ARM64, entry).is_ok(), there, "{entry}");
+        assert_eq!(parse_as(&good, ARM64, entry).is_ok(), there, "{entry}");
     }
-    assert_eq!(parse(&good, ARM64, "data_main").unwrap_err().to_string(), "the image does not export data_main");
+    assert_eq!(parse_as(&good, ARM64, "data_main").unwrap_err().to_string(), "the image does not export data_main");
 }
 
 fn set(bytes: &mut [u8], at: usize, value: u32) {
@@ -426,7 +430,7 @@ fn images_of_32_bits_and_of_the_other_byte_order_are_read() {
     assert_eq!(readobj_sections(&bytes), wanted);
     let bytes = of_old(CPU_TYPE_POWERPC, u32::to_be_bytes);
     assert_eq!(sections(&parse_for(powerpc, &bytes).unwrap()), wanted);
-    assert_eq!(parse(&bytes, powerpc, "other").unwrap_err().to_string(), "the image does not export other");
+    assert_eq!(parse_as(&bytes, powerpc, "other").unwrap_err().to_string(), "the image does not export other");
     assert_eq!(
         text(ARM64, &bytes),
         "the image is for a machine of the other byte order, this program needs arm64 with 64 bits"

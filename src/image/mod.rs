@@ -6,6 +6,7 @@ pub(crate) mod debug;
 mod dwarf;
 mod elf;
 mod exports;
+mod listing;
 mod macho;
 #[cfg(test)]
 mod macho_tests;
@@ -23,11 +24,10 @@ pub(crate) mod types;
 use crate::error::Error;
 use core::ops::Range;
 pub(crate) use exports::exported_function;
+pub(crate) use listing::Listing;
 pub(crate) use pdb::Pdb;
 pub(crate) use stay::reasons_to_stay;
-#[cfg(test)]
-pub(crate) use symbols::Place;
-pub(crate) use symbols::{Kind, Region, Source, Symbol, Variable, regions, symbols};
+pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
 
 /// What the plugin needs to know of a shared library.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(crate) struct Image {
     pub(crate) needed: Vec<String>,
     /// Where it says that its debug information is, if it says so and may be changed.
     pub(crate) pdb: Option<Pdb>,
+    /// Its variables. None: it is stripped, or they were not asked for.
+    pub(crate) listing: Option<Listing>,
     /// Changes that take the constructors out of the dynamic loader's sight, for the copy of the file.
     pub(crate) patches: Vec<Patch>,
 }
@@ -196,11 +198,25 @@ pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
     }
 }
 
+/// What the plugin wants of an image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    /// The function that it must export.
+    pub(crate) entry: &'a str,
+    /// Its variables are to be listed: state is carried.
+    pub(crate) listed: bool,
+}
+
 /// Reads a whole image.
-pub(crate) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
-    match target.format {
-        Format::Elf => elf::parse(bytes, target, entry),
-        Format::MachO => macho::parse(bytes, target, entry),
-        Format::Pe => pe::parse(bytes, target, entry),
+pub(crate) fn parse(source: Source<'_>, target: Target, expected: Expected<'_>) -> Result<Image, Error> {
+    let mut image = match target.format {
+        Format::Elf => return elf::parse(source.bytes, target, expected),
+        Format::MachO => macho::parse(source.bytes, target, expected.entry)?,
+        Format::Pe => pe::parse(source.bytes, target, expected.entry)?,
+    };
+    if expected.listed {
+        // Symbols that make no sense are no reason not to load it.
+        image.listing = listing::list(source, target, &image.state).ok().flatten();
     }
+    Ok(image)
 }

@@ -5,9 +5,10 @@
 mod pdb;
 mod symbols;
 
-use super::{Format, Image, Target, parse, precheck};
+use super::{Expected, Format, Image, Source, Target, parse, precheck};
 use crate::error::Error;
 use goblin::pe::header::{COFF_MACHINE_ARM64, COFF_MACHINE_X86, COFF_MACHINE_X86_64};
+use std::path::Path;
 use std::process::Command;
 
 const SOURCE: &str = "
@@ -54,7 +55,12 @@ fn build(architecture: &str, flags: &[&str]) -> Vec<u8> {
 }
 
 fn parse_windows(bytes: &[u8]) -> Result<Image, Error> {
-    parse(bytes, WINDOWS, "cr_main")
+    parse_as(bytes, WINDOWS, "cr_main")
+}
+
+fn parse_as(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
+    let source = Source { bytes, path: Path::new("guest.dll") };
+    parse(source, target, Expected { entry, listed: true })
 }
 
 /// Where the optional header begins.
@@ -113,7 +119,7 @@ fn a_shortened_image_is_truncated_at_any_length() {
 #[test]
 fn the_wrong_kind_is_named() {
     let good = build("x86_64", &["/export:forwarded=other.imported"]);
-    let text = |bytes: &[u8], entry: &str| parse(bytes, WINDOWS, entry).unwrap_err().to_string();
+    let text = |bytes: &[u8], entry: &str| parse_as(bytes, WINDOWS, entry).unwrap_err().to_string();
     assert_eq!(text(&good, "other_main"), "the image does not export other_main");
     assert_eq!(text(&good, "forwarded"), "not a shared library: its forwarded is a forwarder to another library");
     assert_eq!(text(&good, "not_a_function"), "not a shared library: its not_a_function is not a function");
@@ -154,9 +160,9 @@ fn other_machines_are_named() {
     let narrow = build("i686", &["/safeseh:no"]);
     assert_eq!(wanted(&narrow), "the image is for X86, this program needs X86_64 with 64 bits");
     // What they are for takes them.
-    assert!(parse(&arm, Target { pe_machine: COFF_MACHINE_ARM64, ..WINDOWS }, "cr_main").is_ok());
+    assert!(parse_as(&arm, Target { pe_machine: COFF_MACHINE_ARM64, ..WINDOWS }, "cr_main").is_ok());
     let x86 = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..WINDOWS };
-    assert!(parse(&narrow, x86, "cr_main").is_ok());
+    assert!(parse_as(&narrow, x86, "cr_main").is_ok());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What the symbols of an image name: the variables that are carried, and what their pointers may point to.
 //!
-//! None of it is needed to load an image. It is read when the state of one version is moved into another, from the
-//! copies of both on disk, and forgotten afterwards.
+//! None of it is needed to load an image.
 
 use super::{Format, Target, elf, macho, pe};
 use crate::error::Error;
@@ -77,7 +76,7 @@ pub(crate) fn symbols<'a>(
     found: &mut dyn FnMut(Symbol<'a>),
 ) -> Result<bool, Error> {
     match target.format {
-        Format::Elf => elf::symbols(source.bytes, target, wanted, found),
+        Format::Elf => elf::File::read(source.bytes, target)?.symbols(wanted, found),
         Format::MachO => macho::symbols(source.bytes, target, wanted, found),
         Format::Pe => pe::symbols(source.bytes, target, wanted, found),
     }
@@ -86,7 +85,7 @@ pub(crate) fn symbols<'a>(
 /// The sections that are in memory while the image is loaded.
 pub(crate) fn regions(source: Source<'_>, target: Target) -> Result<Vec<Region<'_>>, Error> {
     match target.format {
-        Format::Elf => elf::regions(source.bytes, target),
+        Format::Elf => Ok(elf::File::read(source.bytes, target)?.regions()),
         Format::MachO => macho::regions(source.bytes, target),
         Format::Pe => pe::regions(source.bytes, target),
     }

@@ -5,7 +5,7 @@
 #[path = "../../c-tests/support/target.rs"]
 mod target;
 
-use super::{Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
+use super::{Expected, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
 use crate::error::Error;
 use goblin::elf::Elf;
 use goblin::elf::header::machine_to_str;
@@ -34,8 +34,12 @@ fn build(flags: &[&str]) -> Vec<u8> {
     std::fs::read(library).unwrap()
 }
 
+fn source(bytes: &[u8]) -> Source<'_> {
+    Source { bytes, path: Path::new("guest.so") }
+}
+
 fn parse_native(bytes: &[u8]) -> Result<Image, Error> {
-    parse(bytes, Target::native(), "cr_main")
+    parse(source(bytes), Target::native(), Expected { entry: "cr_main", listed: true })
 }
 
 /// `.state` and `.bss` as `readelf` prints them: name, address, size.
@@ -77,8 +81,7 @@ fn sections_are_those_that_readelf_shows() {
 
 fn all_symbols(bytes: &[u8]) -> Result<Vec<Symbol<'_>>, Error> {
     let mut all = Vec::new();
-    let source = Source { bytes, path: Path::new("guest.so") };
-    symbols(source, Target::native(), &mut |_| true, &mut |symbol| all.push(symbol)).map(|_| all)
+    symbols(source(bytes), Target::native(), &mut |_| true, &mut |symbol| all.push(symbol)).map(|_| all)
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn symbols_have_their_places_sizes_and_files() {
         assert_eq!(find("of_thread").place.kind, Kind::ThreadLocal);
         let function = find("cr_main");
         assert_eq!((function.place.kind, function.place.local, &function.file), (Kind::Function, false, &None));
-        let regions = regions(Source { bytes: &bytes, path: Path::new("guest.so") }, Target::native()).unwrap();
+        let regions = regions(source(&bytes), Target::native()).unwrap();
         let of = |address: u64| regions.iter().find(|r| (r.address..r.address + r.size).contains(&address)).unwrap();
         assert!(of(function.place.address).code && !of(function.place.address).writable, "{linker}");
         assert!(of(find("zero").place.address).writable && of(find("zero").place.address).bytes.is_empty(), "{linker}");
@@ -111,8 +114,7 @@ fn symbols_have_their_places_sizes_and_files() {
 #[test]
 fn a_stripped_image_has_no_symbols() {
     let bytes = build(&["-s"]);
-    let source = Source { bytes: &bytes, path: Path::new("guest.so") };
-    assert!(!symbols(source, Target::native(), &mut |_| true, &mut |_| ()).unwrap());
+    assert!(!symbols(source(&bytes), Target::native(), &mut |_| true, &mut |_| ()).unwrap());
 }
 
 #[test]
@@ -143,7 +145,9 @@ fn the_wrong_kind_is_named() {
     let executable = std::fs::read(Path::new("/proc/self/exe")).unwrap();
     assert_eq!(parse_native(&executable).unwrap_err().to_string(), "not a shared library: it is an executable");
     assert_eq!(
-        parse(&good, Target::native(), "other_main").unwrap_err().to_string(),
+        parse(source(&good), Target::native(), Expected { entry: "other_main", listed: false })
+            .unwrap_err()
+            .to_string(),
         "the image does not export other_main"
     );
 }
@@ -175,7 +179,7 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
         }
         refused += usize::from(parse_native(&bytes).is_err());
         let _ = all_symbols(&bytes);
-        let _ = regions(Source { bytes: &bytes, path: Path::new("guest.so") }, Target::native());
+        let _ = regions(source(&bytes), Target::native());
         let _ = precheck(&bytes[..bytes.len().min(64)], bytes.len() as u64, Target::native());
     }
     assert!(refused > 1000, "only {refused} were refused");

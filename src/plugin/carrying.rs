@@ -7,33 +7,42 @@ use crate::error::Error;
 use crate::image::{Image, Source};
 use crate::loaded::Loaded;
 use crate::state::{self, Destination, Live, Migration, Plan, Report, Snapshot};
+use crate::versions::Version;
+use core::cell::OnceCell;
 use memmap2::Mmap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The copies of the image that the state is of and of the one that it goes into. A plan reads their symbols.
+/// The copies of the version that the state is of and of the one that it goes into.
 pub(super) struct Files {
-    old: Option<Copy>,
-    new: Option<Copy>,
+    old: Copy,
+    new: Copy,
 }
 
+/// A version's file, in memory from when it is asked for. One that cannot be read any more says nothing.
 struct Copy {
-    path: PathBuf,
-    bytes: Mmap,
+    version: Option<Rc<Version>>,
+    bytes: OnceCell<Option<Mmap>>,
 }
 
 impl Copy {
-    /// One that cannot be read any more has no symbols.
-    fn open(path: &Path) -> Option<Copy> {
-        let file = File::open(path).ok()?;
-        // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
-        let bytes = unsafe { Mmap::map(&file) }.ok()?;
-        Some(Copy { path: path.to_owned(), bytes })
+    fn of(version: Option<Rc<Version>>) -> Copy {
+        Copy { version, bytes: OnceCell::new() }
     }
 
-    fn source(&self) -> Source<'_> {
-        Source { bytes: &self.bytes, path: &self.path }
+    fn source(&self) -> Option<Source<'_>> {
+        let version = self.version.as_ref()?;
+        let bytes = self.bytes.get_or_init(|| version.map()).as_ref()?;
+        Some(Source { bytes, path: version.path() })
+    }
+}
+
+impl state::Files for Files {
+    fn old_file(&self) -> Option<Source<'_>> {
+        self.old.source()
+    }
+
+    fn new_file(&self) -> Option<Source<'_>> {
+        self.new.source()
     }
 }
 
@@ -65,15 +74,10 @@ impl Plugin {
         }
     }
 
-    /// Opens what a plan for the version at `path` needs.
-    pub(super) fn files(&self, path: &Path) -> Files {
-        if self.mode == cr_mode::CR_DISABLE {
-            return Files { old: None, new: None };
-        }
-        let version = self.snapshot.borrow().version();
-        let versions = self.versions.borrow();
-        let old = version.and_then(|version| versions.file(version)).and_then(Copy::open);
-        Files { old, new: Copy::open(path) }
+    /// What a plan for this version may ask for.
+    pub(super) fn files(&self, version: &Rc<Version>) -> Files {
+        let old = self.snapshot.borrow().version().and_then(|old| self.versions.borrow().get(old));
+        Files { old: Copy::of(old), new: Copy::of(Some(Rc::clone(version))) }
     }
 
     /// How the saved state goes into this image, if there is one. A state that does not fit is an error, or, if
@@ -90,14 +94,7 @@ impl Plugin {
         if self.mode == cr_mode::CR_DISABLE || snapshot.is_empty() {
             return Ok(None);
         }
-        let to = Destination {
-            version,
-            image,
-            file: files.new.as_ref().map(Copy::source),
-            old_file: files.old.as_ref().map(Copy::source),
-            mode: self.mode,
-            tagged_only: self.state_only,
-        };
+        let to = Destination { version, image, files, mode: self.mode, tagged_only: self.state_only };
         match Plan::new(snapshot, to) {
             Ok(plan) => Ok(Some(plan)),
             Err(error) if lenient => {

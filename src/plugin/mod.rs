@@ -2,7 +2,8 @@
 //!
 //! The public fields of `cr_plugin` (version, failure, ...) are the state of the machine below, as in the original:
 //! host and guest may write them, and the host may move the struct. What the library knows beyond them is in
-//! [`Plugin`]. While guest code runs nothing of it is borrowed, for the guest has the same pointer and may call in.
+//! [`Plugin`]. While guest code runs nothing of it is borrowed that a call of the guest, which has the same pointer,
+//! could change: what would, is put off while `inside` counts.
 
 mod carrying;
 mod report;
@@ -21,6 +22,7 @@ use crate::crash::Crash;
 use crate::error::Error;
 use crate::event::Listener;
 use crate::guard::Capture;
+use crate::image::Expected;
 use crate::loaded::{Entry, Loaded};
 use crate::options::{self, Log, Options};
 use crate::state::{Plan, Report, Snapshot};
@@ -274,7 +276,9 @@ impl Plugin {
         let number = context.next_version();
         // Nothing of the guest runs in here. A panic would be a bug of a parser; the running version goes on.
         let candidate = catch_unwind(AssertUnwindSafe(|| {
-            Candidate::new(&self.path, &self.versions.borrow(), number, &self.main_func.to_string_lossy())
+            let entry = self.main_func.to_string_lossy();
+            let expected = Expected { entry: &entry, listed: self.mode != cr_mode::CR_DISABLE };
+            Candidate::new(&self.path, &self.versions.borrow(), number, expected)
         }));
         let unexpected = Rejection { id: None, error: Error::Internal("a panic while the image was examined") };
         let Candidate { id, version } = match candidate.unwrap_or(Err(unexpected)) {
@@ -292,7 +296,7 @@ impl Plugin {
         // Before the old image goes: nothing may take its place but the new one, which then mostly has its address.
         // With nothing to go back to, a state that does not fit is no reason to refuse the file.
         let snapshot = self.snapshot.borrow();
-        let files = self.files(version.path());
+        let files = self.files(&version);
         let image = Rc::clone(version.image());
         let plan = self.plan(&snapshot, &files, number, &image, context.version() == 0);
         if running && tell {
@@ -317,7 +321,7 @@ impl Plugin {
         // Before the old image goes, as above. A state that does not fit an older version is no reason to stay down.
         let snapshot = self.snapshot.borrow();
         let expected = self.versions.borrow().last(context.version());
-        let files = expected.as_ref().map(|expected| self.files(expected.path()));
+        let files = expected.as_ref().map(|expected| self.files(expected));
         let plan = match (&expected, &files) {
             (Some(expected), Some(files)) => self.plan(&snapshot, files, expected.number(), expected.image(), true),
             _ => Ok(None),
@@ -348,7 +352,7 @@ impl Plugin {
         let plan = if expected.as_ref().is_some_and(|expected| expected.number() == number) {
             plan
         } else {
-            others = self.files(version.path());
+            others = self.files(&version);
             self.plan(&snapshot, &others, number, version.image(), true)
         };
         match plan.and_then(|plan| self.bring_up(context, &version, plan)) {

@@ -12,10 +12,7 @@ use crate::state::Plan;
 use crate::sys;
 use crate::versions::Version;
 use core::ptr::null_mut;
-use memmap2::Mmap;
 use std::ffi::CString;
-use std::fs::File;
-use std::path::Path;
 use std::rc::Rc;
 
 /// Where a fault was that comes up when a version is unloaded.
@@ -82,7 +79,7 @@ impl Plugin {
             guest.version.mark_mapped();
         }
         if closed.mapped && !wanted {
-            let text = || format!("version {number} stays mapped: {}", reason(guest.version.path()));
+            let text = || format!("version {number} stays mapped: {}", reason(&guest.version));
             self.info(text);
             self.event(context, cr_event_type::CR_EVENT_STILL_MAPPED, number, text);
         }
@@ -110,16 +107,11 @@ impl Plugin {
 }
 
 /// Why is the image of this file still mapped? As far as the file tells; who else has opened it, nobody does.
-fn reason(path: &Path) -> String {
-    let reasons = map(path).map(|bytes| image::reasons_to_stay(&bytes, Target::native())).unwrap_or_default();
+fn reason(version: &Version) -> String {
+    let reasons = version.map().map(|bytes| image::reasons_to_stay(&bytes, Target::native())).unwrap_or_default();
     if reasons.is_empty() {
         return "something else holds it, such as a running thread of its own that has opened it once more".into();
     }
     let texts: Vec<String> = reasons.iter().map(ToString::to_string).collect();
     texts.join(", or ")
-}
-
-fn map(path: &Path) -> std::io::Result<Mmap> {
-    // SAFETY: our own copy; a program that shortens it would break the guest anyway.
-    unsafe { Mmap::map(&File::open(path)?) }
 }

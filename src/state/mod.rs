@@ -29,6 +29,6 @@ mod typed;
 pub(crate) use block::Allocator;
 pub(crate) use carry::Loaded as Place;
 pub(crate) use migration::Migration;
-pub(crate) use plan::{Destination, Plan, refusal};
+pub(crate) use plan::{Destination, Files, Plan, refusal};
 pub(crate) use report::Report;
 pub(crate) use snapshot::{Live, Snapshot};

@@ -6,7 +6,7 @@ use super::renames;
 use super::report::Report;
 use super::side::Side;
 use super::snapshot::{Origin, Snapshot};
-use super::typed::Typed;
+use super::typed::{Typed, Whose};
 use crate::abi::{cr_entry_kind, cr_mode};
 use crate::error::Error;
 use crate::image::{Image, Section, SectionKind, Source, Target, Variable};
@@ -18,12 +18,17 @@ use std::rc::Rc;
 pub(crate) struct Destination<'a> {
     pub(crate) version: u32,
     pub(crate) image: &'a Rc<Image>,
-    /// Its file, and that of the image that the state is of. None if that one cannot be read any more.
-    pub(crate) file: Option<Source<'a>>,
-    pub(crate) old_file: Option<Source<'a>>,
+    /// Its file, and that of the image that the state is of.
+    pub(crate) files: &'a dyn Files,
     pub(crate) mode: cr_mode,
     /// Only what is tagged is state.
     pub(crate) tagged_only: bool,
+}
+
+/// The copies of two versions. They are opened when something of them is asked for; None: that cannot be done any more.
+pub(crate) trait Files {
+    fn old_file(&self) -> Option<Source<'_>>;
+    fn new_file(&self) -> Option<Source<'_>>;
 }
 
 /// What is to be done, and what is said of it.
@@ -80,13 +85,12 @@ fn is_carried(section: &Section, tagged_only: bool) -> bool {
 }
 
 /// The variables of both images. None if one of them does not say, or says nonsense.
-fn sides<'a>(origin: &Origin, to: &Destination<'a>) -> Option<(Side<'a>, Side<'a>)> {
-    let target = Target::native();
-    let side = |source: Option<Source<'a>>, image: &Image| {
+fn sides<'a>(origin: &'a Origin, to: &Destination<'a>) -> Option<(Side<'a>, Side<'a>)> {
+    let side = |image: &'a Image| {
         let sections: Vec<Section> = image.state.iter().filter(|s| is_carried(s, to.tagged_only)).cloned().collect();
-        Side::read(source?, &sections, target).ok().flatten()
+        Side::of(image, &sections)
     };
-    Some((side(to.old_file, &origin.image)?, side(to.file, to.image)?))
+    Some((side(&origin.image)?, side(to.image)?))
 }
 
 impl<'a> Variables<'a> {
@@ -97,13 +101,8 @@ impl<'a> Variables<'a> {
         snapshot: &Snapshot,
         to: &Destination<'a>,
     ) -> Result<Variables<'a>, Error> {
-        let target = Target::native();
-        let matching = if same {
-            Matching::of(&old, &new, &[])
-        } else {
-            let renames = to.file.map(|file| renames::read(file, target)).unwrap_or_default();
-            Matching::of(&old, &new, &renames)
-        };
+        let renamed = to.image.listing.as_ref().filter(|_| !same).map_or(&[][..], |listing| &listing.renamed);
+        let matching = Matching::of(&old, &new, &renames::parse(renamed));
         let mut variables = Variables { old, new, matching, types: None, goals: None, same };
         if !same {
             variables.types = variables.read_types(snapshot, to);
@@ -116,8 +115,10 @@ impl<'a> Variables<'a> {
     }
 
     fn read_types(&self, snapshot: &Snapshot, to: &Destination<'a>) -> Option<Typed> {
-        let old = (&snapshot.origin()?.image, to.old_file?, &self.old);
-        Typed::read(&snapshot.types, old, (to.image, to.file?, &self.new), &self.matching)
+        let files = (|| to.files.old_file(), || to.files.new_file());
+        let old = Whose { image: &snapshot.origin()?.image, file: &files.0, side: &self.old };
+        let new = Whose { image: to.image, file: &files.1, side: &self.new };
+        Typed::read(&snapshot.types, old, new, &self.matching)
     }
 
     /// The pairs that are moved.
@@ -202,15 +203,13 @@ impl<'a> Variables<'a> {
             return None;
         }
         let images = Images {
-            old: to.old_file?,
-            new: to.file?,
+            files: to.files,
             target: Target::native(),
             old_side: &self.old,
             new_side: &self.new,
             matching: &self.matching,
         };
-        // Symbols that were sound a moment ago are so now.
-        pointers::resolve(&images, &targets, &|to| *texts.get(&to)?).ok()
+        Some(pointers::resolve(&images, &targets, &|to| *texts.get(&to)?))
     }
 }
 

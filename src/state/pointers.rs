@@ -5,6 +5,7 @@
 
 use super::matching::{Fate, Matching};
 use super::names;
+use super::plan::Files;
 use super::side::Side;
 use crate::error::Error;
 use crate::image::{self, Kind, Region, Source, Symbol, Target};
@@ -34,13 +35,24 @@ pub(super) enum Goal {
 
 /// The two images, and what is known of their variables.
 pub(super) struct Images<'a> {
-    pub(super) old: Source<'a>,
-    pub(super) new: Source<'a>,
+    pub(super) files: &'a dyn Files,
     pub(super) target: Target,
     pub(super) old_side: &'a Side<'a>,
     pub(super) new_side: &'a Side<'a>,
     pub(super) matching: &'a Matching,
 }
+
+impl<'a> Images<'a> {
+    fn old_file(&self) -> Result<Source<'a>, Error> {
+        self.files.old_file().ok_or(Error::Internal(GONE))
+    }
+
+    fn new_file(&self) -> Result<Source<'a>, Error> {
+        self.files.new_file().ok_or(Error::Internal(GONE))
+    }
+}
+
+const GONE: &str = "the copy of a version is gone";
 
 /// A string is looked for if it is not longer.
 const LONGEST_TEXT: usize = 1 << 16;
@@ -52,7 +64,7 @@ const MOST_SEARCHES: usize = 64;
 pub(super) type Length<'l> = &'l dyn Fn(u64) -> Option<u64>;
 
 /// Finds out where all these addresses of the old image, in order and each once, are in the new one.
-pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> Result<HashMap<u64, Goal>, Error> {
+pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> HashMap<u64, Goal> {
     let mut goals = HashMap::with_capacity(to.len());
     // Most point to variables, which are known already.
     let mut others = Vec::new();
@@ -64,10 +76,22 @@ pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> Re
             None => others.push(*address),
         }
     }
-    if others.is_empty() {
-        return Ok(goals);
+    if !others.is_empty() && from_files(images, &others, length, &mut goals).is_err() {
+        // Somebody has removed one of the copies, or what is in it makes no sense.
+        for address in others {
+            goals.entry(address).or_insert_with(|| Goal::Lost { what: "a place whose name cannot be read".into() });
+        }
     }
-    let to = others.as_slice();
+    goals
+}
+
+/// Those that are no variables that are carried.
+fn from_files(
+    images: &Images<'_>,
+    to: &[u64],
+    length: Length<'_>,
+    goals: &mut HashMap<u64, Goal>,
+) -> Result<(), Error> {
     let named = owners(images, to)?;
     let mut by_name: Vec<(u64, &Symbol<'_>)> = Vec::new();
     let mut nameless = Vec::new();
@@ -77,11 +101,8 @@ pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> Re
             Some(owner) => by_name.push((*address, owner)),
         }
     }
-    find_names(images, &by_name, &mut goals)?;
-    if !nameless.is_empty() {
-        find_texts(images, &nameless, length, &mut goals)?;
-    }
-    Ok(goals)
+    find_names(images, &by_name, goals)?;
+    if nameless.is_empty() { Ok(()) } else { find_texts(images, &nameless, length, goals) }
 }
 
 /// The symbol that each address is in: the smallest, for those that have one.
@@ -93,7 +114,7 @@ fn owners<'a>(images: &Images<'a>, to: &[u64]) -> Result<HashMap<u64, Symbol<'a>
     };
     let mut owners: HashMap<u64, Symbol<'a>> = HashMap::new();
     image::symbols(
-        images.old,
+        images.old_file()?,
         images.target,
         &mut |place| place.kind != Kind::ThreadLocal && !within(place.address, place.size).is_empty(),
         &mut |symbol| {
@@ -132,7 +153,7 @@ fn find_names(images: &Images<'_>, wanted: &[(u64, &Symbol<'_>)], goals: &mut Ha
     }
     let names: HashSet<&str> = wanted.iter().map(|(_, owner)| stable(&owner.name)).collect();
     let mut found: HashMap<String, Vec<Symbol<'_>>> = HashMap::new();
-    image::symbols(images.new, images.target, &mut |place| place.kind != Kind::ThreadLocal, &mut |symbol| {
+    image::symbols(images.new_file()?, images.target, &mut |place| place.kind != Kind::ThreadLocal, &mut |symbol| {
         if let Some(name) = names.get(stable(&symbol.name)) {
             found.entry((*name).to_owned()).or_default().push(symbol);
         }
@@ -193,8 +214,8 @@ fn find_texts(
     length: Length<'_>,
     goals: &mut HashMap<u64, Goal>,
 ) -> Result<(), Error> {
-    let old = image::regions(images.old, images.target)?;
-    let new = image::regions(images.new, images.target)?;
+    let old = image::regions(images.old_file()?, images.target)?;
+    let new = image::regions(images.new_file()?, images.target)?;
     let mut open = Vec::new();
     for to in nameless {
         let region = old.iter().find(|region| region.address <= *to && to - region.address < region.size);

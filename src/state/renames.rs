@@ -1,20 +1,9 @@
 //! `CR_STATE_RENAMED`: what the source says about names that have changed.
 
 use super::matching::Rename;
-use crate::image::{self, Source, Target};
 
-/// The section of the records; on Mach-O its name begins with underscores.
-const SECTION: &str = "cr_names";
-
-/// The records of an image: the new name and the old one, each with a zero behind it, and zeros in between.
-pub(super) fn read(source: Source<'_>, target: Target) -> Vec<Rename<'_>> {
-    // Without sections there are no symbols either, and nothing is matched by name.
-    let regions = image::regions(source, target).unwrap_or_default();
-    let records = regions.into_iter().filter(|region| region.name.trim_start_matches('_') == SECTION);
-    records.flat_map(|region| parse(region.bytes)).collect()
-}
-
-fn parse(bytes: &[u8]) -> Vec<Rename<'_>> {
+/// The records: the new name and the old one, each with a zero behind it, and zeros in between.
+pub(super) fn parse(bytes: &[u8]) -> Vec<Rename<'_>> {
     let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     let texts: Vec<&str> = words.filter_map(|word| std::str::from_utf8(word).ok()).collect();
     texts.as_chunks().0.iter().map(|[new, old]| Rename { new, old }).collect()

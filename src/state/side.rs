@@ -1,8 +1,7 @@
 //! The variables of one version, ready to be matched with those of another.
 
 use super::names::{self, Key, Order};
-use crate::error::Error;
-use crate::image::{self, Kind, Section, SectionKind, Source, Target, Variable};
+use crate::image::{Image, Kind, Place, Section, SectionKind, Variable};
 use std::collections::HashMap;
 
 /// What one image has to carry, or a place for.
@@ -18,43 +17,28 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// `None`: the image is stripped.
-    pub(super) fn read(source: Source<'a>, sections: &[Section], target: Target) -> Result<Option<Side<'a>>, Error> {
-        let section = |address: u64, size: u64| {
-            let within = |s: &&Section| s.address <= address && address - s.address <= s.size.saturating_sub(size);
-            sections.iter().find(|section| size <= section.size && within(section))
+    /// The variables of an image in these sections, which are some of its own. `None`: it is stripped.
+    pub(super) fn of(image: &'a Image, sections: &[Section]) -> Option<Side<'a>> {
+        let section = |place: &Place| {
+            let within = |s: &&Section| s.address <= place.address && place.address - s.address < s.size;
+            sections.iter().find(within)
         };
-        let mut all = Vec::new();
-        let complete = image::symbols(
-            source,
-            target,
-            &mut |place| match place.kind {
-                Kind::Object => section(place.address, place.size).is_some(),
-                Kind::ThreadLocal => true,
-                Kind::Function => false,
-            },
-            &mut |symbol| all.push(symbol),
-        )?;
-        if !complete {
-            return Ok(None);
-        }
-        // Names of one place come together; what everybody knows it by comes first.
-        all.sort_by_key(|variable: &Variable<'_>| (variable.place.address, variable.place.local));
         let mut side = Side::default();
-        for variable in all {
+        for variable in image.listing.as_ref()?.variables() {
             let place = variable.place;
             if place.kind == Kind::ThreadLocal {
                 side.thread_locals.push(variable);
-            } else if let Some(constructed) = names::guarded(&variable.name) {
+                continue;
+            }
+            let Some(section) = section(&place) else { continue };
+            if let Some(constructed) = names::guarded(&variable.name) {
                 side.guards.insert(constructed, (place.address, place.size));
-            } else if side.variables.last().is_none_or(|last| last.place.address != place.address)
-                && let Some(section) = section(place.address, place.size)
-            {
+            } else if side.variables.last().is_none_or(|last| last.place.address != place.address) {
                 side.kinds.push(section.kind);
                 side.variables.push(variable);
             }
         }
-        Ok(Some(side))
+        Some(side)
     }
 
     pub(super) fn kind(&self, index: u32) -> SectionKind {

@@ -10,22 +10,31 @@ use crate::image::{Image, Source};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// An image, where it is, and its variables.
-pub(super) type Whose<'s, 'a> = (&'s Rc<Image>, Source<'a>, &'s Side<'a>);
+/// An image, its file, and its variables.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'s, 'a> {
+    pub(super) image: &'s Rc<Image>,
+    pub(super) file: &'s dyn Fn() -> Option<Source<'s>>,
+    pub(super) side: &'s Side<'a>,
+}
 
 /// The types of the two images that were asked about last: the new one of a reload is the old one of the next.
 #[derive(Default)]
 pub(super) struct Memory(RefCell<Vec<(Rc<Image>, Rc<Known>)>>);
 
 impl Memory {
-    fn known(&self, (image, source, side): Whose<'_, '_>) -> Rc<Known> {
+    fn known(&self, Whose { image, file, side }: Whose<'_, '_>) -> Rc<Known> {
+        if !image.listing.as_ref().is_some_and(|listing| listing.debug) {
+            return Rc::default();
+        }
         let mut all = self.0.borrow_mut();
         let found = all.iter().position(|(other, _)| Rc::ptr_eq(other, image)).map(|index| all.remove(index));
         let one = found.unwrap_or_else(|| {
             let wanted: Vec<Wanted<'_>> =
                 side.variables.iter().map(|one| Wanted { address: one.place.address, symbol: &one.name }).collect();
             let before = all.last().map(|(_, known)| &**known);
-            (image.clone(), Rc::new(Known::read(source, &wanted, before)))
+            let known = file().map(|source| Known::read(source, &wanted, before)).unwrap_or_default();
+            (image.clone(), Rc::new(known))
         });
         let known = one.1.clone();
         all.push(one);
@@ -61,7 +70,7 @@ impl Typed {
         let after = memory.known(new);
         let ty = |known: &Known, side: &Side<'_>, index: u32| known.of.get(&side.get(index)?.place.address).copied();
         let pair = |(index, fate): (u32, &Fate)| match fate {
-            Fate::Is(other) => Some(Pair { old: ty(&before, old.2, index)?, new: ty(&after, new.2, *other)? }),
+            Fate::Is(other) => Some(Pair { old: ty(&before, old.side, index)?, new: ty(&after, new.side, *other)? }),
             _ => None,
         };
         let pairs = (0..).zip(&matching.new_of).map(pair).collect();

@@ -24,8 +24,17 @@ impl OwnFile {
 
     /// Is the file that was made still there?
     pub(super) fn is_intact(&self) -> bool {
-        let same = |id: FileId| id.device == self.id.device && id.inode == self.id.inode;
-        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| same(found.id))
+        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| self.is(found.id))
+    }
+
+    fn is(&self, found: FileId) -> bool {
+        found.device == self.id.device && found.inode == self.id.inode
+    }
+
+    /// Opens the file that was made, to read it.
+    pub(super) fn open(&self) -> Option<File> {
+        let file = File::open(&self.path).ok()?;
+        self.is(sys::identity(&file).ok()?.id).then_some(file)
     }
 
     /// False if it is still there, and ours.

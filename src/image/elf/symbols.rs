@@ -2,64 +2,95 @@
 //!
 //! Of large programs it is megabytes, of which a few variables are wanted: it is read in place, through bounds checks.
 
-use super::{check_header, nonsense};
+use super::file::{File, SHN_XINDEX, text};
+use super::nonsense;
 use crate::error::Error;
-use crate::image::Target;
+use crate::image::listing::{Listing, RENAMED};
 use crate::image::symbols::{Kind, Place, Region, Symbol};
-use goblin::container::Ctx;
-use goblin::elf::header::Header;
+use crate::image::{Section, Target};
 use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::sym;
-use std::borrow::Cow;
 
 /// STB_GNU_UNIQUE is global, too.
 const LOCAL: u8 = sym::STB_LOCAL;
 
 /// The first of the section numbers that stand for something else.
 const SHN_LORESERVE: u16 = section_header::SHN_LORESERVE as u16;
-/// The section's number did not fit and is in a table of its own.
-const SHN_XINDEX: u16 = section_header::SHN_XINDEX as u16;
 
-pub(in crate::image) fn symbols<'a>(
-    bytes: &'a [u8],
-    target: Target,
-    wanted: &mut dyn FnMut(&Place) -> bool,
-    found: &mut dyn FnMut(Symbol<'a>),
-) -> Result<bool, Error> {
-    let (header, ctx) = check_header(bytes, bytes.len() as u64, target)?;
-    let sections = sections(bytes, &header, ctx)?;
-    let Some(table) = sections.iter().find(|section| section.sh_type == section_header::SHT_SYMTAB) else {
-        return Ok(false);
-    };
-    let names = sections.get(table.sh_link as usize).and_then(|section| content(bytes, section));
-    let names = names.ok_or_else(|| nonsense("symbol names"))?;
-    let rows = content(bytes, table).ok_or_else(|| nonsense("symbol table"))?;
-    let mut reader = Reader { names, file: None, wanted, found };
-    // The two classes have the fields in another order.
-    if target.wide {
-        for row in rows.as_chunks::<{ sym::sym64::SIZEOF_SYM }>().0 {
-            let [n0, n1, n2, n3, info, _, s0, s1, rest @ ..] = row;
-            let Some((value, size)) = rest.first_chunk().zip(rest.last_chunk()) else { continue };
-            let (value, size) = (native(*value, u64::from_le_bytes, target), native(*size, u64::from_le_bytes, target));
-            let name = native([*n0, *n1, *n2, *n3], u32::from_le_bytes, target);
-            reader.row(&Row {
-                name,
-                info: *info,
-                section: native([*s0, *s1], u16::from_le_bytes, target),
-                value,
-                size,
-            })?;
+impl<'a> File<'a> {
+    pub(in crate::image) fn symbols(
+        &self,
+        wanted: &mut dyn FnMut(&Place) -> bool,
+        found: &mut dyn FnMut(Symbol<'a>),
+    ) -> Result<bool, Error> {
+        let target = self.target;
+        let Some(table) = self.sections.iter().find(|section| section.sh_type == section_header::SHT_SYMTAB) else {
+            return Ok(false);
+        };
+        let names = self.sections.get(table.sh_link as usize).and_then(|section| self.content(section));
+        let names = names.ok_or_else(|| nonsense("symbol names"))?;
+        let rows = self.content(table).ok_or_else(|| nonsense("symbol table"))?;
+        let mut reader = Reader { names, file: None, wanted, found };
+        // The two classes have the fields in another order.
+        if target.wide {
+            for row in rows.as_chunks::<{ sym::sym64::SIZEOF_SYM }>().0 {
+                let [n0, n1, n2, n3, info, _, s0, s1, rest @ ..] = row;
+                let Some((value, size)) = rest.first_chunk().zip(rest.last_chunk()) else { continue };
+                let (value, size) =
+                    (native(*value, u64::from_le_bytes, target), native(*size, u64::from_le_bytes, target));
+                let name = native([*n0, *n1, *n2, *n3], u32::from_le_bytes, target);
+                reader.row(&Row {
+                    name,
+                    info: *info,
+                    section: native([*s0, *s1], u16::from_le_bytes, target),
+                    value,
+                    size,
+                })?;
+            }
+        } else {
+            for row in rows.as_chunks::<{ sym::sym32::SIZEOF_SYM }>().0 {
+                let [n0, n1, n2, n3, v0, v1, v2, v3, z0, z1, z2, z3, info, _, s0, s1] = *row;
+                let word = |bytes| native(bytes, u32::from_le_bytes, target);
+                let (value, size) = (word([v0, v1, v2, v3]).into(), word([z0, z1, z2, z3]).into());
+                let section = native([s0, s1], u16::from_le_bytes, target);
+                reader.row(&Row { name: word([n0, n1, n2, n3]), info, section, value, size })?;
+            }
         }
-    } else {
-        for row in rows.as_chunks::<{ sym::sym32::SIZEOF_SYM }>().0 {
-            let [n0, n1, n2, n3, v0, v1, v2, v3, z0, z1, z2, z3, info, _, s0, s1] = *row;
-            let word = |bytes| native(bytes, u32::from_le_bytes, target);
-            let (value, size) = (word([v0, v1, v2, v3]).into(), word([z0, z1, z2, z3]).into());
-            let section = native([s0, s1], u16::from_le_bytes, target);
-            reader.row(&Row { name: word([n0, n1, n2, n3]), info, section, value, size })?;
-        }
+        Ok(true)
     }
-    Ok(true)
+
+    pub(in crate::image) fn regions(&self) -> Vec<Region<'a>> {
+        let has = |section: &SectionHeader, flag: u32| section.sh_flags & u64::from(flag) != 0;
+        let loaded = self.sections.iter().filter(|section| {
+            has(section, section_header::SHF_ALLOC) && !has(section, section_header::SHF_TLS) && section.sh_size > 0
+        });
+        let region = |section: &SectionHeader| Region {
+            name: String::from_utf8_lossy(self.section_name(section)),
+            address: section.sh_addr,
+            size: section.sh_size,
+            bytes: self.content(section).unwrap_or_default(),
+            writable: has(section, section_header::SHF_WRITE),
+            code: has(section, section_header::SHF_EXECINSTR),
+            strings: has(section, section_header::SHF_STRINGS),
+        };
+        loaded.map(region).collect()
+    }
+
+    /// Its variables in these sections. None: it is stripped, or its symbols make no sense: they are no reason not to
+    /// load it.
+    pub(in crate::image) fn list(&self, sections: &[Section]) -> Option<Listing> {
+        let mut listing = Listing::of(sections, |wanted, found| self.symbols(wanted, found)).ok().flatten()?;
+        for section in &self.sections {
+            let name = self.section_name(section);
+            if name == RENAMED.as_bytes() {
+                listing.renamed.extend_from_slice(self.content(section).unwrap_or_default());
+            }
+            // Debuggers look for a separate file by the build-id as well. Whoever puts one there names it here, too.
+            let debug = [&b".debug_"[..], b".zdebug_", b".gnu_debuglink"];
+            listing.debug |= debug.iter().any(|one| name.starts_with(one));
+        }
+        Some(listing)
+    }
 }
 
 /// A row of the table.
@@ -99,8 +130,9 @@ impl Reader<'_, '_> {
         if row.size == 0 || !placed || place.address.checked_add(place.size).is_none() || !(self.wanted)(&place) {
             return Ok(());
         }
-        let name = text(self.names, row.name).ok_or_else(|| nonsense("symbol names"))?;
-        let file = self.file.filter(|_| local).and_then(|file| text(self.names, file));
+        let text = |at: u32| text(self.names, at as usize).map(String::from_utf8_lossy);
+        let name = text(row.name).ok_or_else(|| nonsense("symbol names"))?;
+        let file = self.file.filter(|_| local).and_then(text);
         (self.found)(Symbol { place, name, file: file.filter(|file| !file.is_empty()) });
         Ok(())
     }
@@ -113,50 +145,4 @@ fn native<const SIZE: usize, T>(mut bytes: [u8; SIZE], from_little: fn([u8; SIZE
         bytes.reverse();
     }
     from_little(bytes)
-}
-
-pub(in crate::image) fn regions(bytes: &[u8], target: Target) -> Result<Vec<Region<'_>>, Error> {
-    let (header, ctx) = check_header(bytes, bytes.len() as u64, target)?;
-    let sections = sections(bytes, &header, ctx)?;
-    // Its number, if it did not fit, is in the first entry.
-    let names = match header.e_shstrndx {
-        SHN_XINDEX => sections.first().map_or(0, |first| first.sh_link),
-        number => u32::from(number),
-    };
-    let names = sections.get(names as usize).and_then(|section| content(bytes, section)).unwrap_or_default();
-    let has = |section: &SectionHeader, flag: u32| section.sh_flags & u64::from(flag) != 0;
-    let loaded = sections.iter().filter(|section| {
-        has(section, section_header::SHF_ALLOC) && !has(section, section_header::SHF_TLS) && section.sh_size > 0
-    });
-    let region = |section: &SectionHeader| Region {
-        name: u32::try_from(section.sh_name).ok().and_then(|name| text(names, name)).unwrap_or_default(),
-        address: section.sh_addr,
-        size: section.sh_size,
-        bytes: content(bytes, section).unwrap_or_default(),
-        writable: has(section, section_header::SHF_WRITE),
-        code: has(section, section_header::SHF_EXECINSTR),
-        strings: has(section, section_header::SHF_STRINGS),
-    };
-    Ok(loaded.map(region).collect())
-}
-
-fn sections(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<SectionHeader>, Error> {
-    let offset = usize::try_from(header.e_shoff).map_err(|_| nonsense("section table"))?;
-    SectionHeader::parse(bytes, offset, usize::from(header.e_shnum), ctx)
-        .map_err(|error| Error::Format(error.to_string()))
-}
-
-/// A section's bytes in the file.
-fn content<'a>(bytes: &'a [u8], section: &SectionHeader) -> Option<&'a [u8]> {
-    if section.sh_type == section_header::SHT_NOBITS {
-        return None;
-    }
-    let end = section.sh_offset.checked_add(section.sh_size)?;
-    bytes.get(usize::try_from(section.sh_offset).ok()?..usize::try_from(end).ok()?)
-}
-
-/// The string that begins here and ends in the table.
-fn text(names: &[u8], at: u32) -> Option<Cow<'_, str>> {
-    let rest = names.get(at as usize..)?;
-    rest.get(..rest.iter().position(|byte| *byte == 0)?).map(String::from_utf8_lossy)
 }
