@@ -94,38 +94,67 @@ fn statics_of_functions() {
     let functions = |step: &str, more: &str| {
         format!(
             "static int set; {more}
-             static int __attribute__((noinline)) f(void) {{ static int k; KEEP(k); {step} return k; }}
+             static int __attribute__((noinline)) f(void) {{ static int j; KEEP(j); {step} return j; }}
              static int __attribute__((noinline)) g(void) {{ static int k; KEEP(k); {step} return k; }}"
         )
     };
-    let old = c(&functions("k += 1 + set;", ""), "KEEP(set); f(); set = 1; g(); g();");
+    let old = c(&functions("set++;", "").replace("return ", "return set + ++"), "KEEP(set); f(); g(); g();");
     let new = c(
         &functions("", "static int other;"),
         "KEEP(set); KEEP(other); io[0] = f(); io[1] = g(); io[2] = other + set;",
     );
     each(&old, &new, |run, toolchain| {
-        assert_eq!(run.io[..3], [1, 4, 1], "{toolchain:?}");
+        assert_eq!(run.io[..3], [1, 2, 3], "{toolchain:?}");
     });
+}
+
+/// A function that has a variable `k` of its own.
+fn counting(name: &str, step: &str) -> String {
+    format!("static int __attribute__((noinline)) {name}(void) {{ static int k; KEEP(k); {step} return k; }}")
 }
 
 #[test]
 fn statics_of_functions_that_cannot_be_told_apart_begin_anew() {
-    let function = |name: &str, step: &str| {
-        format!("static int __attribute__((noinline)) {name}(void) {{ static int k; KEEP(k); {step} return k; }}")
-    };
-    let old = c(&[function("f", "k++;"), function("g", "k++;")].concat(), "f(); g();");
-    let new = c(
-        &[function("e", "k += 10;"), function("f", "k += 10;"), function("g", "k += 10;")].concat(),
-        "io[0] = e(); io[1] = f(); io[2] = g();",
-    );
-    each(&old, &new, |run, toolchain| {
-        // clang says which function it is, gcc numbers them.
-        let expected = if toolchain.compiler == "clang" { [10, 11, 11] } else { [10, 10, 10] };
-        assert_eq!(run.io[..3], expected, "{toolchain:?}");
-        if toolchain.compiler != "clang" {
-            assert!(run.report().iter().any(|(_, _, reason)| reason.contains("cannot be told")), "{toolchain:?}");
-        }
-    });
+    let old = c(&[counting("f", "k++;"), counting("g", "k += 2;")].concat(), "f(); g();");
+    let step = "io[0] = e(); io[1] = f(); io[2] = g();";
+    let added = c(&["e", "f", "g"].map(|name| counting(name, "k += 10;")).concat(), step);
+    let swapped = c(&["g", "f", "e"].map(|name| counting(name, "k += 10;")).concat(), step);
+    let without =
+        c(&["g", "f"].map(|name| counting(name, "k += 10;")).concat(), "io[0] = 10; io[1] = f(); io[2] = g();");
+    for new in [added, swapped, without] {
+        each(&old, &new, |run, toolchain| {
+            // clang says which function it is, gcc numbers them.
+            let expected = if toolchain.compiler == "clang" { [10, 11, 12] } else { [10, 10, 10] };
+            assert_eq!(run.io[..3], expected, "{toolchain:?}");
+            if toolchain.compiler != "clang" {
+                let unknown = |reason: &str| reason.contains("cannot be told");
+                assert!(run.report().iter().any(|(_, _, reason)| unknown(reason)), "{toolchain:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn the_same_image_keeps_all_of_them() {
+    let image = c(&[counting("f", "k++;"), counting("g", "k += 2;")].concat(), "io[0] = f(); io[1] = g();");
+    each(&image, &image, |run, toolchain| assert_eq!(run.io[..2], [2, 4], "{toolchain:?}"));
+}
+
+#[test]
+fn statics_of_blocks_in_cpp_that_cannot_be_told_apart_begin_anew() {
+    let function =
+        |blocks: &str| format!("static void __attribute__((noinline)) f(long long *io) {{ (void)io; {blocks} }}");
+    let one = |io: u32, step: &str| format!("{{ static int k; KEEP(k); {step} io[{io}] = k; }}");
+    let old = cpp(&function(&one(0, "k = 5;")), "f(io);");
+    let new = cpp(&function(&[one(1, ""), one(0, "")].concat()), "f(io);");
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[..2], [0, 0], "{toolchain:?}"));
+    // The number of a lambda is one, too.
+    let lambda = |io: u32, step: &str| format!("[&] {{ static int k; KEEP(k); {step} io[{io}] = k; }}();");
+    let old = cpp(&function(&lambda(0, "k = 5;")), "f(io);");
+    let new = cpp(&function(&[lambda(1, ""), lambda(0, "")].concat()), "f(io);");
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[..2], [0, 0], "{toolchain:?}"));
+    let new = cpp(&format!("{} static int more;", function(&lambda(0, ""))), "f(io); KEEP(more);");
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[0], 5, "{toolchain:?}"));
 }
 
 #[test]

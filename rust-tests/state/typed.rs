@@ -114,3 +114,89 @@ fn objects_are_known_by_their_type() {
         assert_eq!(of(&report, "array").0, StateKind::CR_ENTRY_INITIALISED, "{toolchain:?}: {report:?}");
     });
 }
+
+/// In one file with gcc they are called `n.0`, `n.1` and so on.
+#[test]
+fn statics_of_functions_are_found_by_their_function() {
+    let function = |name: &str, attribute: &str, more: &str| {
+        format!(
+            "static {attribute} int {name}(int set) {{ {more} static int n; KEEP(n); if (set) n = set; return n; }}"
+        )
+    };
+    for attribute in ["__attribute__((noinline))", "", "inline __attribute__((always_inline))"] {
+        let make = |names: &[&str], more: &str, step: &str| {
+            let functions: Vec<String> = names.iter().map(|name| function(name, attribute, more)).collect();
+            c(&functions.concat(), step)
+        };
+        let old = make(&["f", "g", "h"], "", "f(3); g(4); h(5);");
+        let look = "io[0] = f(0); io[1] = g(0);";
+        // Others are in front, one is gone; one is new.
+        for (names, more, step) in [
+            (&["g", "f"][..], "", look.to_owned()),
+            (&["h", "g", "f"], "static int z; KEEP(z);", format!("{look} io[2] = h(0) - 5;")),
+            (&["e", "f", "g", "h"], "", format!("{look} io[2] = e(0);")),
+            (&["g", "e", "f"], "", format!("{look} io[2] = e(0);")),
+        ] {
+            each(&old, &make(names, more, &step), |run, toolchain| {
+                assert_eq!(run.io[..3], [3, 4, 0], "{toolchain:?} {attribute} {names:?} {:?}", run.report());
+            });
+        }
+    }
+}
+
+#[test]
+fn statics_of_functions_do_not_go_to_another_function() {
+    let function =
+        |name: &str| format!("static int {name}(int set) {{ static int n; KEEP(n); if (set) n = set; return n; }}");
+    let old = c(&function("enemies"), "enemies(7);");
+    let new = c(&function("friends"), "io[0] = friends(0);");
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[0], 0, "{toolchain:?} {:?}", run.report()));
+}
+
+#[test]
+fn statics_of_blocks_are_found_by_what_is_beside_them() {
+    let block = |other: &str, io: u32| {
+        format!(
+            "{{ static int n; static int {other}; KEEP(n); KEEP({other}); {{ if (set) n = set + {io}; else io[{io}] = n; }} }}"
+        )
+    };
+    let function = |blocks: &[String]| format!("static void f(long long *io, int set) {{ {} }}", blocks.concat());
+    let (a, b, c_) = (block("apples", 0), block("pears", 1), block("plums", 2));
+    let old = function(&[a.clone(), b.clone()]);
+    for cpp_too in [false, true] {
+        let guest = |variables: &str, step: &str| if cpp_too { cpp(variables, step) } else { c(variables, step) };
+        for new in [
+            function(&[a.clone(), b.clone()]),
+            function(&[c_.clone(), a.clone(), b.clone()]),
+            function(&[b.clone(), a.clone()]),
+        ] {
+            each(&guest(&old, "f(io, 5);"), &guest(&new, "f(io, 0);"), |run, toolchain| {
+                // Where an optimiser keeps nothing of the blocks there is doubt, and nothing is carried.
+                let (first, second) = (run.io[0], run.io[1]);
+                assert!(first == 5 || first == 0, "{toolchain:?} {:?}", run.report());
+                assert!(second == 6 || second == 0, "{toolchain:?} {:?}", run.report());
+                // clang says of none in which block it is; in C++ it gives each a name of its own.
+                if toolchain.compiler != "clang" {
+                    assert_eq!((first, second, run.io[2]), (5, 6, 0), "{toolchain:?} {new} {:?}", run.report());
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn statics_of_lambdas_are_found_by_what_is_beside_them() {
+    let lambda = |other: &str, io: u32| {
+        format!(
+            "[&] {{ static int n; static int {other}; KEEP(n); KEEP({other}); if (set) n = set + {io}; else io[{io}] = n; }}();"
+        )
+    };
+    let function = |lambdas: &[String]| format!("static void f(long long *io, int set) {{ {} }}", lambdas.concat());
+    let (a, b, c) = (lambda("apples", 0), lambda("pears", 1), lambda("plums", 2));
+    let old = cpp(&function(&[a.clone(), b.clone()]), "f(io, 5);");
+    for new in [[&a, &b].map(String::clone).to_vec(), vec![c, b.clone(), a.clone()], vec![b, a]] {
+        each(&old, &cpp(&function(&new), "f(io, 0);"), |run, toolchain| {
+            assert_eq!(run.io[..3], [5, 6, 0], "{toolchain:?} {new:?} {:?}", run.report());
+        });
+    }
+}

@@ -3,6 +3,7 @@
 use super::dwarf;
 use super::symbols::Source;
 use super::types::{Nonsense, TypeId, Types};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -40,11 +41,41 @@ pub(crate) struct Wanted<'a> {
     pub(crate) symbol: &'a str,
 }
 
+/// What is to be found out, and in which image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) source: Source<'a>,
+    pub(super) wanted: &'a [Wanted<'a>],
+    pub(super) before: &'a Hints,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Types,
+    Scopes,
+}
+
+/// Where the source declares a variable, as far as it tells apart those of one name. The texts are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Scope {
+    /// The source file that is compiled.
+    pub(crate) unit: u64,
+    /// The function that it is in; 0 for none.
+    pub(crate) function: u64,
+    /// The blocks that it is in there, by what else is declared in them.
+    pub(crate) block: u64,
+    /// Grows in the order of the source.
+    pub(crate) nth: u64,
+}
+
 /// What was found: the type of each variable, in the order in which they were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) types: Types,
     pub(crate) of: Vec<Option<TypeId>>,
+    /// The same for scopes, when they are asked for.
+    pub(super) scopes: Vec<Option<Scope>>,
     /// A help for the image after this one.
     pub(crate) hints: Hints,
 }
@@ -92,7 +123,7 @@ impl From<object::Error> for Unknown {
 /// Looks the types of variables up. A variable that the debug information does not describe, or describes in a way that
 /// makes no sense, has none.
 pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
-    dwarf::variable_types(source, wanted, before)
+    dwarf::variables(&Asked { source, wanted, before, what: What::Types })
 }
 
 /// The types of an image's variables, and where they lie: read once, when they are asked for.
@@ -101,6 +132,8 @@ pub(crate) struct Known {
     pub(crate) types: Types,
     pub(crate) of: Numbers<TypeId>,
     hints: Hints,
+    /// Those that have been asked for.
+    scopes: RefCell<Numbers<Option<Scope>>>,
     /// Debug information that is there but cannot be used: why.
     pub(crate) damage: Option<String>,
 }
@@ -116,10 +149,24 @@ impl Known {
             Ok(found) => {
                 let place = |(one, ty): (&Wanted<'_>, &Option<TypeId>)| Some((one.address, (*ty)?));
                 let of = wanted.iter().zip(&found.of).filter_map(place).collect();
-                Known { types: found.types, of, hints: found.hints, damage: None }
+                Known { types: found.types, of, hints: found.hints, ..Known::default() }
             }
             Err(Unknown::Absent) => Known::default(),
             Err(why) => Known { damage: Some(why.to_string()), ..Known::default() },
         }
+    }
+
+    /// The scopes of some of the variables, which are looked up when they are asked for: mostly they are not.
+    pub(crate) fn scopes(&self, source: Source<'_>, wanted: &[Wanted<'_>]) -> Vec<Option<Scope>> {
+        let mut known = self.scopes.borrow_mut();
+        let described = |one: &&Wanted<'_>| self.of.contains_key(&one.address) && !known.contains_key(&one.address);
+        let open: Vec<Wanted<'_>> = wanted.iter().filter(described).copied().collect();
+        if !open.is_empty() {
+            let asked = Asked { source, wanted: &open, before: &self.hints, what: What::Scopes };
+            let found = catch_unwind(AssertUnwindSafe(|| dwarf::variables(&asked)));
+            let scopes = found.ok().and_then(Result::ok).map(|found| found.scopes).unwrap_or_default();
+            known.extend(open.iter().map(|one| one.address).zip(scopes.into_iter().chain(std::iter::repeat(None))));
+        }
+        wanted.iter().map(|one| known.get(&one.address).copied().flatten()).collect()
     }
 }

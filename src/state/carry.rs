@@ -1,7 +1,7 @@
 //! The plan carried out: bytes into the new image, where they belong.
 
 use super::convert::{Note, What};
-use super::matching::Fate;
+use super::matching::{Claim, Fate};
 use super::names;
 use super::plan::{Plan, Variables};
 use super::pointers::{self, Goal};
@@ -13,6 +13,7 @@ use crate::abi::cr_entry_kind::{
     CR_ENTRY_REDIRECTED,
 };
 use crate::image::Variable;
+use core::ffi::CStr;
 
 /// The image that the state goes into, in memory, its constructors have run.
 pub(crate) struct Loaded<'a> {
@@ -46,6 +47,9 @@ impl Plan<'_> {
     }
 }
 
+/// Why a variable is not carried that nothing but its name tells from others.
+const SEVERAL: &CStr = c"several variables have its name, and which of them it is cannot be told";
+
 struct Carrier<'c, 'a> {
     snapshot: &'c Snapshot,
     origin: &'c Origin,
@@ -70,16 +74,16 @@ impl<'c> Carrier<'c, '_> {
                     }
                 }
                 Fate::Gone => self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, c""),
-                Fate::Ambiguous => {
-                    let reason = c"several variables have its name, and which of them it is now cannot be told";
-                    self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, reason);
-                }
+                Fate::Ambiguous => self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, SEVERAL),
             }
         }
-        for (new, taken) in variables.new.variables.iter().zip(&variables.matching.taken) {
-            if !taken {
-                self.report.add(CR_ENTRY_INITIALISED, &new.name, (0, new.place.size), c"it is new");
-            }
+        for (new, claim) in variables.new.variables.iter().zip(&variables.matching.claims) {
+            let reason = match claim {
+                Claim::Taken => continue,
+                Claim::Free => c"it is new",
+                Claim::Doubtful => SEVERAL,
+            };
+            self.report.add(CR_ENTRY_INITIALISED, &new.name, (0, new.place.size), reason);
         }
         for new in &variables.new.thread_locals {
             if !names::is_runtime_name(&new.name) {

@@ -1,20 +1,21 @@
 //! Which variable of the old version is which of the new one.
 //!
-//! By name, then by source file, then by the order that the compiler gave to those of one name. Where that leaves a
-//! choice nothing is matched: a value in the wrong variable is worse than an initial one.
+//! By name, then by source file, then by the function and block that debug information tells. Where that leaves a choice
+//! nothing is matched: a value in the wrong variable is worse than an initial one.
 
 use super::names::{self, Key, Order};
 use super::side::Side;
+use crate::image::debug::Scope;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What became of each variable, by its index.
 #[derive(Debug, Default)]
 pub(super) struct Matching {
     /// For each old one, its new one.
     pub(super) new_of: Vec<Fate>,
-    /// For each new one, whether it has an old one, or is none of the programmer's.
-    pub(super) taken: Vec<bool>,
+    /// For each new one, whether there is an old one.
+    pub(super) claims: Vec<Claim>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,25 @@ pub(super) enum Fate {
     Ambiguous,
     /// It belongs to the compiler's or language's run-time.
     Runtime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is new.
+    Free,
+    /// It is one that was there, or it is none of the programmer's.
+    Taken,
+    /// It may be one of several.
+    Doubtful,
+}
+
+/// What is looked up when names leave it open which variable is which.
+pub(super) trait Evidence {
+    /// Are both images the same, byte for byte?
+    fn is_same_image(&self) -> bool;
+
+    /// The scopes of those of these variables of the old version, and of the new one, of which they are known, by index.
+    fn scopes(&self, of_old: &[u32], of_new: &[u32]) -> [HashMap<u32, Scope>; 2];
 }
 
 /// What the source says of a variable that was called otherwise.
@@ -43,29 +63,62 @@ struct Item {
     is_new: bool,
     order: Order,
     index: u32,
+    /// It is declared in a function that its name does not tell.
+    nameless: bool,
+}
+
+impl Item {
+    /// Its name tells it from others by a number, which is another one when they change places.
+    fn is_numbered(&self) -> bool {
+        self.order != (0, 0)
+    }
+}
+
+/// The two versions, and what debug information says of the scopes of some of their variables.
+struct Context<'c, 'a> {
+    old: &'c Side<'a>,
+    new: &'c Side<'a>,
+    scopes: [HashMap<u32, Scope>; 2],
 }
 
 impl Matching {
     /// Nothing has changed but code: each is itself.
     fn identity(keys: &[Option<(Key<'_>, Order)>]) -> Matching {
         let fate = |(index, key): (u32, &Option<_>)| if key.is_some() { Fate::Is(index) } else { Fate::Runtime };
-        Matching { new_of: (0..).zip(keys).map(fate).collect(), taken: vec![true; keys.len()] }
+        Matching { new_of: (0..).zip(keys).map(fate).collect(), claims: vec![Claim::Taken; keys.len()] }
     }
 
-    pub(super) fn of(old: &Side<'_>, new: &Side<'_>, renames: &[Rename<'_>]) -> Matching {
+    /// The state goes back to where it came from.
+    pub(super) fn same(side: &Side<'_>) -> Matching {
+        Matching::identity(&side.keys())
+    }
+
+    pub(super) fn of(old: &Side<'_>, new: &Side<'_>, renames: &[Rename<'_>], evidence: &dyn Evidence) -> Matching {
         let old_keys = old.keys();
-        if renames.is_empty() && old.variables == new.variables {
+        if renames.is_empty()
+            && old.variables == new.variables
+            && (!has_doubtful(old, &old_keys) || evidence.is_same_image())
+        {
             return Matching::identity(&old_keys);
         }
         let new_keys = new.keys();
         let fate = |key: &Option<_>| if key.is_some() { Fate::Gone } else { Fate::Runtime };
-        let mut matching = Matching {
-            new_of: old_keys.iter().map(fate).collect(),
-            taken: new_keys.iter().map(Option::is_none).collect(),
-        };
+        let claim = |key: &Option<_>| if key.is_some() { Claim::Free } else { Claim::Taken };
+        let mut matching =
+            Matching { new_of: old_keys.iter().map(fate).collect(), claims: new_keys.iter().map(claim).collect() };
         matching.by_rename(old, new, renames);
-        for group in items(old, new, &old_keys, &new_keys).chunk_by(|a, b| a.group == b.group) {
-            matching.by_group(group);
+        let items = items(old, new, &old_keys, &new_keys);
+        let groups = || items.chunk_by(|a, b| a.group == b.group);
+        let doubtful = |is_new: bool| -> Vec<u32> {
+            let groups = groups().filter(|group| is_doubtful(group)).flatten();
+            groups.filter(|item| item.is_new == is_new).map(|item| item.index).collect()
+        };
+        let (of_old, of_new) = (doubtful(false), doubtful(true));
+        let nothing = of_old.is_empty() || of_new.is_empty();
+        let scopes = if nothing { Default::default() } else { evidence.scopes(&of_old, &of_new) };
+        let context = Context { old, new, scopes };
+        for group in groups() {
+            matching.by_group(group, &context);
         }
         matching.by_plain_name(&old_keys, &new_keys);
         matching
@@ -76,13 +129,13 @@ impl Matching {
     }
 
     fn is_free(&self, new: u32) -> bool {
-        self.taken.get(new as usize) == Some(&false)
+        self.claims.get(new as usize) == Some(&Claim::Free)
     }
 
     fn join(&mut self, old: u32, new: u32) {
-        if let (Some(fate), Some(taken)) = (self.new_of.get_mut(old as usize), self.taken.get_mut(new as usize)) {
+        if let (Some(fate), Some(claim)) = (self.new_of.get_mut(old as usize), self.claims.get_mut(new as usize)) {
             *fate = Fate::Is(new);
-            *taken = true;
+            *claim = Claim::Taken;
         }
     }
 
@@ -107,29 +160,115 @@ impl Matching {
     }
 
     /// The variables of one name.
-    fn by_group(&mut self, group: &[Item]) {
+    fn by_group(&mut self, group: &[Item], context: &Context<'_, '_>) {
         let mut ambiguous = false;
         for file in group.chunk_by(|a, b| a.file == b.file) {
-            let (old, new) = self.open(file);
-            if old.len() == new.len() {
-                for (old, new) in old.into_iter().zip(new) {
-                    self.join(old, new);
-                }
-            } else {
-                ambiguous |= !old.is_empty() && !new.is_empty();
-            }
+            let by_scope = if is_doubtful(file) { self.by_scope(file, &context.scopes) } else { None };
+            ambiguous |= by_scope.unwrap_or_else(|| self.by_order(file, context));
         }
         // Moved to another file, if that cannot be another one.
         let (old, new) = self.open(group);
+        let [before, after] = &context.scopes;
+        let elsewhere = |old: &u32, new: &u32| {
+            before.get(old).zip(after.get(new)).is_some_and(|(before, after)| before.function != after.function)
+        };
         match (&old[..], &new[..]) {
+            ([old], [new]) if !ambiguous && elsewhere(old, new) => {}
             ([old], [new]) if !ambiguous => self.join(*old, *new),
             ([], _) | (_, []) => {}
-            _ => {
-                for old in old {
-                    if let Some(fate) = self.new_of.get_mut(old as usize) {
-                        *fate = Fate::Ambiguous;
+            _ => self.doubt(&old, &new),
+        }
+    }
+
+    /// Those of one name and file, where nothing is known but their names. True: there is doubt.
+    fn by_order(&mut self, items: &[Item], context: &Context<'_, '_>) -> bool {
+        let (old, new) = self.open(items);
+        if let ([old], [new]) = (&old[..], &new[..]) {
+            self.join(*old, *new);
+            return false;
+        }
+        let name = |side: &Side<'_>, index: &u32| side.get(*index).map(|variable| variable.name.to_string());
+        if items.iter().all(|item| !item.is_numbered()) {
+            // In Rust the hash is a part of the name.
+            let only = |all: &[u32], side: &Side<'_>| {
+                let mut names: HashMap<String, Option<u32>> = HashMap::new();
+                for index in all {
+                    let other = names.entry(name(side, index).unwrap_or_default());
+                    other.and_modify(|other| *other = None).or_insert(Some(*index));
+                }
+                names
+            };
+            let after = only(&new, context.new);
+            for (name, old) in only(&old, context.old) {
+                if let (Some(old), Some(Some(new))) = (old, after.get(&name)) {
+                    self.join(old, *new);
+                }
+            }
+            let (old, new) = self.open(items);
+            let is_rust = |index: &u32| context.old.get(*index).is_some_and(|variable| names::is_rust(&variable.name));
+            // Two files of one name, which the linker gets in the order that it got them in.
+            if old.len() == new.len() && !old.iter().any(is_rust) {
+                old.iter().zip(new).for_each(|(old, new)| self.join(*old, new));
+            }
+        }
+        let (old, new) = self.open(items);
+        !old.is_empty() && !new.is_empty()
+    }
+
+    /// Those of one name and file, by the unit, function and block in which they are declared; those of functions that the
+    /// other version does not have are left alone. True: there is doubt. None: the scope of some is not known.
+    fn by_scope(&mut self, items: &[Item], [before, after]: &[HashMap<u32, Scope>; 2]) -> Option<bool> {
+        let (old, new) = self.open(items);
+        let of = |scopes: &HashMap<u32, Scope>, all: &[u32]| -> Option<Vec<(Scope, u32)>> {
+            let mut all: Vec<_> = all.iter().map(|index| Some((*scopes.get(index)?, *index))).collect::<Option<_>>()?;
+            all.sort_unstable();
+            Some(all)
+        };
+        let (mut old, mut new) = (of(before, &old)?, of(after, &new)?);
+        // The last one is for a function whose file is called otherwise now.
+        let exact: fn(&Scope) -> [u64; 3] = |scope| [scope.unit, scope.function, scope.block];
+        let function: fn(&Scope) -> [u64; 3] = |scope| [scope.unit, scope.function, 0];
+        let anywhere: fn(&Scope) -> [u64; 3] = |scope| [0, scope.function, 0];
+        for part in [exact, function, anywhere] {
+            old.sort_by_key(|(scope, _)| part(scope));
+            new.sort_by_key(|(scope, _)| part(scope));
+            for old in old.chunk_by(|(one, _), (other, _)| part(one) == part(other)) {
+                let Some((scope, _)) = old.first() else { continue };
+                let start = new.partition_point(|(other, _)| part(other) < part(scope));
+                let end = new.partition_point(|(other, _)| part(other) <= part(scope));
+                let new = new.get(start..end).unwrap_or_default();
+                // Those of blocks that are alike are in the order of the source. If there are no blocks, or the file has
+                // another name, that is not sure.
+                let sure = old.len() == 1 || (scope.block != 0 && part(scope) != anywhere(scope));
+                if old.len() == new.len() && sure {
+                    for ((_, old), (_, new)) in old.iter().zip(new) {
+                        self.join(*old, *new);
                     }
                 }
+            }
+            old.retain(|(_, index)| self.is_open(*index));
+            new.retain(|(_, index)| self.is_free(*index));
+        }
+        // More or fewer of one function.
+        let functions = |all: &[(Scope, u32)], others: &[(Scope, u32)]| -> Vec<u32> {
+            let has = |scope: &Scope| others.iter().any(|(other, _)| other.function == scope.function);
+            all.iter().filter(|(scope, _)| has(scope)).map(|(_, index)| *index).collect()
+        };
+        let (old, new) = (functions(&old, &new), functions(&new, &old));
+        self.doubt(&old, &new);
+        Some(!old.is_empty())
+    }
+
+    /// It cannot be told which of these is which.
+    fn doubt(&mut self, old: &[u32], new: &[u32]) {
+        for old in old {
+            if let Some(fate) = self.new_of.get_mut(*old as usize) {
+                *fate = Fate::Ambiguous;
+            }
+        }
+        for new in new {
+            if let Some(claim) = self.claims.get_mut(*new as usize) {
+                *claim = Claim::Doubtful;
             }
         }
     }
@@ -158,7 +297,7 @@ impl Matching {
                 found.entry(name).or_default().0.push(index);
             }
         }
-        for index in (0..).zip(&self.taken).filter_map(|(index, taken)| (!taken).then_some(index)) {
+        for index in (0..).zip(&self.claims).filter_map(|(index, claim)| (*claim == Claim::Free).then_some(index)) {
             if let Some(name) = name(new_keys, index)
                 && let Some(entry) = found.get_mut(&name)
             {
@@ -166,11 +305,39 @@ impl Matching {
             }
         }
         for (old, new) in found.into_values() {
-            if let ([old], [new]) = (&old[..], &new[..]) {
+            // Those of two functions have been told apart.
+            let inner = |keys: &[Option<(Key<'_>, Order)>], index: u32| {
+                keys.get(index as usize).and_then(Option::as_ref).is_some_and(|(key, _)| key.inner)
+            };
+            if let ([old], [new]) = (&old[..], &new[..])
+                && !(inner(old_keys, *old) && inner(new_keys, *new))
+            {
                 self.join(*old, *new);
             }
         }
     }
+}
+
+/// Are there several that have this name in one file?
+fn is_doubtful(group: &[Item]) -> bool {
+    let several = |file: &[Item]| {
+        let new = file.iter().filter(|item| item.is_new).count();
+        new > 1 || file.len() - new > 1 || (new == 1 && file.len() == 2 && file.iter().any(|item| item.nameless))
+    };
+    group.chunk_by(|a, b| a.file == b.file).any(several)
+}
+
+/// The same of one version, as far as numbers tell them from each other.
+fn has_doubtful(side: &Side<'_>, keys: &[Option<(Key<'_>, Order)>]) -> bool {
+    let numbered = |key: &Option<(_, Order)>| key.as_ref().is_some_and(|(_, order)| *order != (0, 0));
+    let suspects: HashSet<_> = keys.iter().filter(|key| numbered(key)).flatten().map(|(key, _)| key).collect();
+    let mut seen = HashSet::new();
+    suspects.iter().any(|key| key.is_nameless())
+        || (!suspects.is_empty()
+            && keys.iter().zip(&side.variables).any(|(key, variable)| match key {
+                Some((key, _)) if suspects.contains(key) => !seen.insert((key, &variable.file)),
+                _ => false,
+            }))
 }
 
 /// All variables, those of one name together, and of these those of one file.
@@ -192,7 +359,7 @@ fn items(
             // 0 stands for none: global variables, and those that link-time optimisation has mixed.
             let file = variable.file.as_deref().filter(|file| is_source(file));
             let file = file.map_or(0, |file| *files.entry(file).or_insert(count));
-            items.push(Item { group, file, is_new, order: *order, index });
+            items.push(Item { group, file, is_new, order: *order, index, nameless: key.is_nameless() });
         }
     }
     items.sort_unstable();

@@ -13,11 +13,19 @@ const SUFFIXES: [&str; 8] = [".lto_priv", ".llvm", ".isra", ".constprop", ".part
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key<'a> {
     pub(super) base: Cow<'a, str>,
-    /// It had a number: a static variable of a function, in C.
-    pub(super) numbered: bool,
+    /// It is a static variable of a function, in C.
+    pub(super) inner: bool,
 }
 
-/// The number that was taken off the name, and the one of link-time optimisation: they tell the order.
+impl Key<'_> {
+    /// The function that it is in is not a part of the name.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.inner && !self.base.contains('.')
+    }
+}
+
+/// The number that was taken off the name, and the one of link-time optimisation: they tell the order. Not (0, 0): there
+/// may be others of that name in the file, and with the next edit the numbers may go round.
 pub(super) type Order = (u64, u64);
 
 /// Takes off what the compiler has added.
@@ -34,17 +42,63 @@ pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
     }
     if is_rust(base) {
         // Without the hashes of crates and of the whole.
-        return (Key { base: format!("{:#}", rustc_demangle::demangle(base)).into(), numbered: false }, order);
+        return (Key { base: format!("{:#}", rustc_demangle::demangle(base)).into(), inner: false }, order);
     }
-    // A number behind a C++ name is that of a part into which the compiler has split the variable.
-    if !is_mangled(base)
-        && let Some((rest, number)) = numbered(base)
-        && !rest.is_empty()
-    {
-        order.0 = number;
-        return (Key { base: rest.into(), numbered: true }, order);
+    if is_mangled(base) {
+        // A number behind a dot is that of a part into which the compiler has split the variable.
+        if let Some((rest, number)) = discriminated(base) {
+            (base, order.0) = (rest, number);
+        }
+        return match lambda(base) {
+            Some((base, number)) => (Key { base: base.into(), inner: false }, (order.0.max(number), order.1)),
+            None => (Key { base: base.into(), inner: false }, order),
+        };
     }
-    (Key { base: base.into(), numbered: false }, order)
+    // gcc writes `k.0`, and counts on for each in the file; clang `f.k`, and `f.k.1` for the next one in the function.
+    if let Some((rest, number)) = numbered(base).filter(|(rest, _)| !rest.is_empty()) {
+        order.0 = number.saturating_add(1);
+        return (Key { base: rest.into(), inner: true }, order);
+    }
+    (Key { base: base.into(), inner: base.find('.').is_some_and(|at| at > 0) }, order)
+}
+
+/// A static variable of a function in C++ that is not the first one of its name there: `_ZZ1fvE1k_0`, `_ZZ1fvE1k__10_`.
+fn discriminated(name: &str) -> Option<(&str, u64)> {
+    let local = name.trim_start_matches('_').starts_with("ZZ");
+    let (rest, digits) = match name.strip_suffix('_') {
+        Some(name) => name.rsplit_once("__")?,
+        None => name.rsplit_once('_')?,
+    };
+    let number: u64 = digits.parse().ok().filter(|_| local && !digits.starts_with('+'))?;
+    // The name in front has its length in front: the number may be a part of it.
+    let own = rest.find('E')?;
+    let source = (own + 1..rest.len()).filter_map(|start| rest.get(start..)).any(is_source_name);
+    source.then(|| (rest, number.saturating_add(1)))
+}
+
+/// A name with its length in front, and nothing else.
+fn is_source_name(text: &str) -> bool {
+    let name = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    // A name may not begin with a digit.
+    text.strip_suffix(name).and_then(|length| length.parse().ok()) == Some(name.len()) && !name.is_empty()
+}
+
+/// What is in a lambda, as people write it, without the number of the lambda in its function.
+fn lambda(name: &str) -> Option<(String, u64)> {
+    if !["Ul", "Ut", "$_"].iter().any(|mark| name.contains(mark)) {
+        return None;
+    }
+    let text = demangle(name)?.replace("$_", "#");
+    let mut parts = text.split('#');
+    let mut base = parts.next()?.to_owned();
+    let mut order = 0_u64;
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at_checked(digits)?;
+        order = order.wrapping_shl(16).wrapping_add(number.parse().unwrap_or(0)).wrapping_add(1);
+        base.push_str(rest);
+    }
+    (order > 0).then_some((base, order))
 }
 
 /// A name that ends in a dot and a number.
@@ -222,9 +276,27 @@ mod tests {
         ] {
             assert_eq!(base(name), expected, "{name}");
         }
-        assert_eq!(key("k.3").1, (3, 0));
-        assert_eq!(key("k.3.lto_priv.2").1, (3, 2));
+        assert_eq!(key("k.3").1, (4, 0));
+        assert_eq!(key("k.3.lto_priv.2").1, (4, 2));
         assert_ne!(key("k").0, key("k.3").0);
+        assert_eq!(key("f.k").0, key("f.k.1").0);
+    }
+
+    #[test]
+    fn scopes_of_one_name_are_one_in_cpp() {
+        for (name, base, order) in [
+            ("_ZZ1fvE1k", "_ZZ1fvE1k", 0),
+            ("_ZZ1fvE1k_0", "_ZZ1fvE1k", 1),
+            ("_ZZ1fvE1k__12_", "_ZZ1fvE1k", 13),
+            ("_ZZ1fvE3k_0", "_ZZ1fvE3k_0", 0),
+            ("_ZZ1fvE3k_0_1", "_ZZ1fvE3k_0", 2),
+            ("_ZL3k_0", "_ZL3k_0", 0),
+            ("_ZZZ1fvENKUlvE_clEvE1k", "f()::{lambda()}::operator()() const::k", 2),
+            ("_ZZZ1fvENKUlvE0_clEvE1k", "f()::{lambda()}::operator()() const::k", 3),
+            ("_ZZZL1fvENK3$_0clEvE1k", "f()::::operator()() const::k", 1),
+        ] {
+            assert_eq!((self::base(name).as_str(), key(name).1.0), (base, order), "{name}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the saved state goes into another image: worked out while the old one is still the better choice.
 
-use super::matching::{Fate, Matching};
+use super::matching::{Evidence, Fate, Matching};
 use super::pointers::{self, Goal, Images};
 use super::renames;
 use super::report::Report;
@@ -9,6 +9,7 @@ use super::snapshot::{Origin, Snapshot};
 use super::typed::{Typed, Whose};
 use crate::abi::{cr_entry_kind, cr_mode};
 use crate::error::Error;
+use crate::image::debug::Scope;
 use crate::image::{Image, Section, SectionKind, Source, Target, Variable};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -101,8 +102,13 @@ impl<'a> Variables<'a> {
         snapshot: &Snapshot,
         to: &Destination<'a>,
     ) -> Result<Variables<'a>, Error> {
-        let renamed = to.image.listing.as_ref().filter(|_| !same).map_or(&[][..], |listing| &listing.renamed);
-        let matching = Matching::of(&old, &new, &renames::parse(renamed));
+        let matching = if same {
+            Matching::same(&old)
+        } else {
+            let renamed = to.image.listing.as_ref().map_or(&[][..], |listing| &listing.renamed);
+            let evidence = FromFiles { snapshot, to, old: &old, new: &new };
+            Matching::of(&old, &new, &renames::parse(renamed), &evidence)
+        };
         let mut variables = Variables { old, new, matching, types: None, goals: None, same };
         if !same {
             variables.types = variables.read_types(snapshot, to);
@@ -210,6 +216,29 @@ impl<'a> Variables<'a> {
             matching: &self.matching,
         };
         Some(pointers::resolve(&images, &targets, &|to| *texts.get(&to)?))
+    }
+}
+
+/// What the copies of both versions say of variables that have one name.
+struct FromFiles<'f, 'a> {
+    snapshot: &'f Snapshot,
+    to: &'f Destination<'a>,
+    old: &'f Side<'a>,
+    new: &'f Side<'a>,
+}
+
+impl Evidence for FromFiles<'_, '_> {
+    fn is_same_image(&self) -> bool {
+        let files = self.to.files;
+        files.old_file().zip(files.new_file()).is_some_and(|(old, new)| old.bytes == new.bytes)
+    }
+
+    fn scopes(&self, of_old: &[u32], of_new: &[u32]) -> [HashMap<u32, Scope>; 2] {
+        let Some(origin) = self.snapshot.origin() else { return Default::default() };
+        let files = (|| self.to.files.old_file(), || self.to.files.new_file());
+        let before = Whose { image: &origin.image, file: &files.0, side: self.old };
+        let after = Whose { image: self.to.image, file: &files.1, side: self.new };
+        [self.snapshot.types.scopes(before, of_old), self.snapshot.types.scopes(after, of_new)]
     }
 }
 

@@ -4,10 +4,11 @@ use super::convert::{self, Note, Sides};
 use super::matching::{Fate, Matching};
 use super::side::Side;
 use super::snapshot::WORD;
-use crate::image::debug::{Known, Wanted};
+use crate::image::debug::{Known, Scope, Wanted};
 use crate::image::types::TypeId;
 use crate::image::{Image, Source};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// An image, its file, and its variables.
@@ -42,6 +43,21 @@ impl Memory {
             all.remove(0);
         }
         known
+    }
+
+    /// In which scopes of the source these variables are declared, as far as debug information says.
+    pub(super) fn scopes(&self, whose: Whose<'_, '_>, of: &[u32]) -> HashMap<u32, Scope> {
+        let known = self.known(whose);
+        if known.of.is_empty() {
+            return HashMap::new();
+        }
+        let variable = |index: &u32| {
+            let one = whose.side.get(*index)?;
+            Some((*index, Wanted { address: one.place.address, symbol: &one.name }))
+        };
+        let (indices, wanted): (Vec<u32>, Vec<Wanted<'_>>) = of.iter().filter_map(variable).unzip();
+        let scopes = (whose.file)().map(|source| known.scopes(source, &wanted)).unwrap_or_default();
+        indices.into_iter().zip(scopes).filter_map(|(index, scope)| Some((index, scope?))).collect()
     }
 }
 

@@ -7,11 +7,12 @@ mod build;
 mod declared;
 mod files;
 mod find;
+mod scope;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 mod units;
 
-use super::debug::{Found, Hints, Unknown, Wanted};
+use super::debug::{Asked, Found, Unknown, Wanted, What};
 use super::symbols::Source;
 use super::types::TypeId;
 use files::{Bytes, Sections};
@@ -23,29 +24,36 @@ use units::Builder;
 /// Where DWARF is read from.
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 
-pub(super) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
+pub(super) fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
+    let source = asked.source;
     if let Some(sections) = Sections::of(source.bytes)? {
-        return in_file(source.path, &sections, wanted, before);
+        return in_file(&sections, asked);
     }
     let separate = files::separate(source).ok_or(Unknown::Absent)?;
     let sections = Sections::of(&separate)?.ok_or(Unknown::Absent)?;
-    in_file(source.path, &sections, wanted, before)
+    in_file(&sections, asked)
 }
 
-fn in_file(path: &Path, sections: &Sections<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
+fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown> {
+    let Asked { source: Source { path, .. }, wanted, before, .. } = *asked;
     let dwarf = sections.dwarf();
-    let mut found = Found { of: vec![None; wanted.len()], hints: before.clone(), ..Found::default() };
+    let mut found = Found {
+        of: vec![None; wanted.len()],
+        scopes: vec![None; wanted.len()],
+        hints: before.clone(),
+        ..Found::default()
+    };
     let builder = Builder::new(&dwarf);
     let mut split = Vec::new();
     let places = builder.places(wanted, &mut found.hints, &mut split)?;
-    builder.build(&places, wanted, &mut found);
+    answer(&builder, &places, asked, &mut found);
 
     // Units whose entries are in files of their own.
     let package = if split.is_empty() { None } else { files::package(path) };
     for part in split {
         match &package {
-            Some(package) => in_package(package, &dwarf, &part, wanted, &mut found),
-            None => in_dwo(path, &dwarf, &part, wanted, &mut found),
+            Some(package) => in_package(package, &dwarf, &part, asked, &mut found),
+            None => in_dwo(path, &dwarf, &part, asked, &mut found),
         }
         // A part that is missing or damaged leaves its variables without a type.
         .unwrap_or(());
@@ -67,7 +75,7 @@ fn in_dwo(
     path: &Path,
     parent: &Dwarf<Reader<'_>>,
     part: &find::Split,
-    wanted: &[Wanted<'_>],
+    asked: &Asked<'_>,
     found: &mut Found,
 ) -> Result<(), Unknown> {
     let Some(bytes) = files::dwo(path, part) else { return Ok(()) };
@@ -75,30 +83,37 @@ fn in_dwo(
     let mut dwarf = sections.dwarf();
     // Its own sections live longer than what is taken from the parent is needed.
     dwarf.make_dwo(parent);
-    in_split(&dwarf, part, wanted, found)
+    in_split(&dwarf, part, asked, found)
 }
 
 fn in_package(
     bytes: &Bytes,
     parent: &Dwarf<Reader<'_>>,
     part: &find::Split,
-    wanted: &[Wanted<'_>],
+    asked: &Asked<'_>,
     found: &mut Found,
 ) -> Result<(), Unknown> {
     let sections = files::PackageSections::of(bytes)?;
     let package = sections.package()?;
     let Some(dwarf) = package.find_cu(part.id, parent)? else { return Ok(()) };
-    in_split(&dwarf, part, wanted, found)
+    in_split(&dwarf, part, asked, found)
 }
 
 fn in_split(
     dwarf: &Dwarf<Reader<'_>>,
     part: &find::Split,
-    wanted: &[Wanted<'_>],
+    asked: &Asked<'_>,
     found: &mut Found,
 ) -> Result<(), Unknown> {
     let builder = Builder::new(dwarf);
-    let places = builder.indexed(&part.indices, wanted)?;
-    builder.build(&places, wanted, found);
+    let places = builder.indexed(&part.indices, asked.wanted)?;
+    answer(&builder, &places, asked, found);
     Ok(())
+}
+
+fn answer<'a>(builder: &Builder<'a, '_>, places: &[find::Place<'a>], asked: &Asked<'_>, found: &mut Found) {
+    match asked.what {
+        What::Types => builder.build(places, asked.wanted, found),
+        What::Scopes => builder.scopes(places, asked.wanted, found),
+    }
 }
