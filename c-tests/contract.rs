@@ -344,6 +344,8 @@ scenarios! {
     r10_close_leaves_what_has_taken_the_place_of_a_copy
     r10_rollback_whose_copy_was_deleted_is_no_end
     r10_only_the_last_copies_are_kept
+    r10_file_of_a_copy_is_used_again_but_not_if_it_is_linked
+    r10_forked_child_keeps_the_version_that_it_has
     r10_version_to_go_back_to_is_kept_through_any_number_of_crashes
     r10_stale_copies_of_dead_processes_are_swept_at_open
     r10_stale_copies_in_the_temporary_path_are_swept

@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use own_file::OwnFile;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -61,18 +61,26 @@ pub(crate) struct Versions {
     /// No longer wanted, but a crash record may still be made of it, or it is still mapped: Windows does not remove such
     /// files.
     unwanted: Vec<Rc<Version>>,
+    /// The file of one that is no longer wanted: the next version's content goes into it, under its own name. On most file
+    /// systems that is far cheaper than to remove one file and make another.
+    spare: Cell<Option<OwnFile>>,
 }
 
 impl Versions {
     pub(crate) fn new(original: PathBuf, directory: Option<PathBuf>) -> Self {
-        let versions = Versions { original, directory, copies: Vec::new(), unwanted: Vec::new() };
+        let versions =
+            Versions { original, directory, copies: Vec::new(), unwanted: Vec::new(), spare: Cell::default() };
         versions.sweep();
+        // From now on it must be known whether the process has children.
+        sys::may_reuse_files();
         versions
     }
 
     /// From now on copies are made here; `None` stands for the guest's own directory.
     pub(crate) fn set_directory(&mut self, directory: Option<PathBuf>) {
         self.directory = directory;
+        // It may be on another file system.
+        self.spare.take();
         self.sweep();
     }
 
@@ -82,14 +90,13 @@ impl Versions {
 
     /// A file for the version `number`.
     pub(crate) fn draft(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<Draft, Error> {
-        let (file, path) = self.create(number, content, permissions)?;
-        let own = OwnFile::new(path.clone(), &file).map_err(|source| Error::Copy { path, source })?;
+        let (own, file) = self.create(number, content, permissions)?;
         let copy = Version { number, file: own, pdb: None, image: Rc::default(), mapped: Cell::new(false) };
         Ok(Draft { copy, file, original: self.original.clone(), pdb: None })
     }
 
     /// A new file under the first name that is free.
-    fn create(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<(File, PathBuf), Error> {
+    fn create(&self, number: u32, content: Content<'_>, permissions: u32) -> Result<(OwnFile, File), Error> {
         let suffix = |attempt: u32| match attempt {
             0 => String::new(),
             1 => format!(".{}", std::process::id()),
@@ -102,12 +109,20 @@ impl Versions {
             if Library::is_mapped(&path) {
                 continue;
             }
+            if let Some(spare) = self.spare.take() {
+                if let Some(made) = spare.reuse(&path, content, permissions) {
+                    return Ok(made);
+                }
+                if let Content::Of(mut source) = content {
+                    source.rewind().map_err(|source| Error::Read { path: self.original.clone(), source })?;
+                }
+            }
             let file = match content {
                 Content::Of(source) => sys::copy_new(source, &path, permissions),
                 Content::Bytes(bytes) => sys::write_new(bytes, &path, permissions),
             };
-            match file {
-                Ok(file) => return Ok((file, path)),
+            match file.and_then(|file| Ok((OwnFile::new(path.clone(), &file, permissions)?, file))) {
+                Ok(made) => return Ok(made),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::Copy { path, source }),
             }
@@ -171,6 +186,11 @@ impl Versions {
     /// Removes copies, and those from before that could not be removed then.
     fn discard(&mut self, is_unwanted: impl FnMut(&mut Rc<Version>) -> bool) {
         self.unwanted.extend(self.copies.extract_if(.., is_unwanted));
+        if sys::may_reuse_files() {
+            let is_free = |copy: &mut Rc<Version>| Rc::strong_count(copy) == 1 && !copy.mapped.get();
+            let free = self.unwanted.extract_if(.., is_free).filter_map(Rc::into_inner).last();
+            self.spare.set(free.map(|version| version.file));
+        }
         self.unwanted.retain(|copy| Rc::strong_count(copy) > 1 || !copy.remove());
     }
 

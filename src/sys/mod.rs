@@ -28,9 +28,9 @@ pub(crate) use unix::notify::Subscription;
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) use system::thread;
 pub(crate) use system::{
-    Destructors, FileId, FileKind, Library, Process, c_path, copy_new, fault, identity, is_alive, is_locked,
-    lifecycle_arguments, modules, open_existing, os_str, remove, spawn, stat, thread_id, write_at, write_new,
-    write_protected, write_to,
+    Destructors, FileId, FileKind, Library, Process, c_path, copy, copy_new, fault, identity, is_alive, is_locked,
+    lifecycle_arguments, may_reuse_files, modules, open_existing, os_str, remove, spawn, stat, take_over, thread_id,
+    write_at, write_new, write_protected, write_to,
 };
 
 use core::ops::Range;

@@ -1,6 +1,6 @@
 //! A file that was made by us, and goes with its owner.
 
-use super::split;
+use super::{Content, split};
 use crate::sys::{self, FileId};
 use std::fs::{self, File};
 use std::io;
@@ -10,12 +10,38 @@ use std::path::{Path, PathBuf};
 pub(crate) struct OwnFile {
     path: PathBuf,
     id: FileId,
+    /// What it was made with.
+    permissions: u32,
 }
 
 impl OwnFile {
     /// The open file at this path, which was just made.
-    pub(super) fn new(path: PathBuf, file: &File) -> io::Result<OwnFile> {
-        Ok(OwnFile { id: sys::identity(file)?.id, path })
+    pub(super) fn new(path: PathBuf, file: &File, permissions: u32) -> io::Result<OwnFile> {
+        Ok(OwnFile { id: sys::identity(file)?.id, path, permissions })
+    }
+
+    /// Gives it another name, which must be free, and another content; nobody has it mapped. None: that cannot be done,
+    /// and it is removed.
+    pub(super) fn reuse(mut self, path: &Path, content: Content<'_>, permissions: u32) -> Option<(OwnFile, File)> {
+        if permissions != self.permissions || !sys::may_reuse_files() {
+            return None;
+        }
+        let (file, size) = sys::take_over(&self.path, path, |found| self.is(found.id))?;
+        path.clone_into(&mut self.path);
+        let written = match content {
+            Content::Of(source) => {
+                sys::copy(source, &file).ok()?;
+                sys::identity(source).ok()?.id.size
+            }
+            Content::Bytes(bytes) => {
+                sys::write_at(&file, bytes, 0).ok()?;
+                bytes.len() as u64
+            }
+        };
+        if size > written {
+            file.set_len(written).ok()?;
+        }
+        Some((self, file))
     }
 
     pub(super) fn path(&self) -> &Path {

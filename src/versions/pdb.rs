@@ -26,7 +26,7 @@ pub(super) fn copy(pdb: &Pdb, source: &Path, image: &Path, number: u32) -> Optio
         let patch = pdb.renamed(&name)?;
         let path = image.with_file_name(name);
         match sys::copy_new(&source, &path, 0o600) {
-            Ok(file) => return Some((OwnFile::new(path, &file).ok()?, patch)),
+            Ok(file) => return Some((OwnFile::new(path, &file, 0).ok()?, patch)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) => return None,
         }

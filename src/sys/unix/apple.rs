@@ -31,7 +31,7 @@ pub(super) fn clone_new(source: &File, path: &Path) -> Option<io::Result<File>> 
 }
 
 /// Copies the content of an open file into another, as fast as the system can.
-pub(super) fn copy(source: &File, target: &File) -> io::Result<()> {
+pub(crate) fn copy(source: &File, target: &File) -> io::Result<()> {
     // SAFETY: two open descriptors, and no state of the copying is kept.
     let done = unsafe { libc::fcopyfile(source.as_raw_fd(), target.as_raw_fd(), null_mut(), libc::COPYFILE_DATA) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -13,6 +13,8 @@ mod modules;
 #[cfg(target_os = "linux")]
 pub(in crate::sys) mod notify;
 mod process;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod reuse;
 mod stack;
 #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
 mod statx;
@@ -23,6 +25,8 @@ pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
 pub(crate) use modules::modules;
 pub(crate) use process::{Process, spawn};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use reuse::{may_reuse_files, take_over};
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -65,6 +69,8 @@ pub(crate) struct FileStatus {
     pub(crate) id: FileId,
     pub(crate) kind: FileKind,
     pub(crate) permissions: u32,
+    /// How many names it has.
+    pub(crate) links: u64,
 }
 
 impl From<stat64> for FileStatus {
@@ -82,7 +88,8 @@ impl From<stat64> for FileStatus {
             size: stat.st_size as u64,
             modified: (stat.st_mtime.into(), stat.st_mtime_nsec.into()),
         };
-        FileStatus { id, kind, permissions: u32::from(stat.st_mode) & 0o777 }
+        let permissions = u32::from(stat.st_mode) & 0o777;
+        FileStatus { id, kind, permissions, links: stat.st_nlink as u64 }
     }
 }
 
@@ -146,12 +153,24 @@ fn new_file(path: &Path, permissions: u32, fill: impl FnOnce(&File) -> io::Resul
 }
 
 #[cfg(target_vendor = "apple")]
-use apple::copy;
+pub(crate) use apple::copy;
 
 /// Shares or copies the extents in the kernel where the file system can.
 #[cfg(not(target_vendor = "apple"))]
-fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
+pub(crate) fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
     io::copy(&mut source, &mut target).map(|_| ())
+}
+
+/// May files whose images are not mapped any more be written to? The kernel of macOS must not see that: it remembers the
+/// signatures of what a file has held.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn may_reuse_files() -> bool {
+    false
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(&FileStatus) -> bool) -> Option<(File, u64)> {
+    None
 }
 
 /// Writes all bytes at this place of a file.

@@ -28,7 +28,8 @@ pub(super) fn look(directory: c_int, path: &CStr, flags: c_int) -> Option<io::Re
         size: answer.stx_size,
         modified: (answer.stx_mtime.tv_sec, answer.stx_mtime.tv_nsec.into()),
     };
-    Some(Ok(FileStatus { id, kind, permissions: u32::from(answer.stx_mode) & 0o777 }))
+    let permissions = u32::from(answer.stx_mode) & 0o777;
+    Some(Ok(FileStatus { id, kind, permissions, links: answer.stx_nlink.into() }))
 }
 
 #[cfg(test)]

@@ -107,8 +107,23 @@ pub(crate) fn write_new(content: &[u8], path: &Path, _permissions: u32) -> io::R
 }
 
 /// Creates a file that is not there yet, as a copy of the open file `source`, which is at its beginning.
-pub(crate) fn copy_new(mut source: &File, path: &Path, _permissions: u32) -> io::Result<File> {
-    new_file(path, |mut file| io::copy(&mut source, &mut file).map(drop))
+pub(crate) fn copy_new(source: &File, path: &Path, _permissions: u32) -> io::Result<File> {
+    new_file(path, |file| copy(source, file))
+}
+
+/// May files whose images are not mapped any more be written to? Here others that look into everything new may still
+/// have them open.
+pub(crate) fn may_reuse_files() -> bool {
+    false
+}
+
+pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(&FileStatus) -> bool) -> Option<(File, u64)> {
+    None
+}
+
+/// Copies all of an open file, which is at its beginning, into another one.
+pub(crate) fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
+    io::copy(&mut source, &mut target).map(drop)
 }
 
 fn new_file(path: &Path, fill: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
