@@ -199,9 +199,9 @@ impl Versions {
         self.copies.iter().find(|copy| copy.number == number).map(Rc::clone)
     }
 
-    /// This version, or the last one before it that is left.
+    /// This version, or the last one before it. Its file may be gone.
     pub(crate) fn last(&self, number: u32) -> Option<Rc<Version>> {
-        let candidates = self.copies.iter().filter(|copy| copy.number <= number && copy.file.is_intact());
+        let candidates = self.copies.iter().filter(|copy| copy.number <= number);
         candidates.max_by_key(|copy| copy.number).map(Rc::clone)
     }
 

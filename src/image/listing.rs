@@ -32,7 +32,7 @@ struct Row {
 impl Listing {
     /// The variables, and those that are thread-local, in the order of their addresses; of those at the same address
     /// the global one is first.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = Variable<'_>> {
+    pub(crate) fn variables(&self) -> impl ExactSizeIterator<Item = Variable<'_>> {
         self.rows.iter().map(|row| Symbol {
             place: row.place,
             name: Cow::Borrowed(self.text(&row.name)),

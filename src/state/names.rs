@@ -103,10 +103,10 @@ fn lambda(name: &str) -> Option<(String, u64)> {
 
 /// A name that ends in a dot and a number.
 fn numbered(name: &str) -> Option<(&str, u64)> {
-    let (rest, digits) = name.rsplit_once('.')?;
-    let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let before = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let (rest, digits) = (before.strip_suffix('.')?, name.get(before.len()..)?);
     // More digits than fit are a hash, whose value does not matter.
-    number.then(|| (rest, digits.parse().unwrap_or(u64::MAX)))
+    (!digits.is_empty()).then(|| (rest, digits.parse().unwrap_or(u64::MAX)))
 }
 
 fn is_mangled(name: &str) -> bool {
@@ -217,9 +217,9 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         ["std::", "core::", "alloc::", "compiler_builtins::", "panic_unwind::", "backtrace::", "gimli::"];
     const NAMES: [&str; 4] = ["completed", "__dso_handle", "__bss_start", "__TMC_END__"];
     let name = variable.name.as_ref();
-    if variable.file.as_deref().is_some_and(|file| FILES.contains(&file))
-        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    {
+    // Most names do not even begin like one of these.
+    let prefixed = name.starts_with(['_', 'D']) && PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    if prefixed || variable.file.as_deref().is_some_and(|file| FILES.contains(&file)) {
         return true;
     }
     if is_rust(name) {

@@ -23,8 +23,11 @@ impl<'a> Side<'a> {
             let within = |s: &&Section| s.address <= place.address && place.address - s.address < s.size;
             sections.iter().find(within)
         };
+        let variables = image.listing.as_ref()?.variables();
         let mut side = Side::default();
-        for variable in image.listing.as_ref()?.variables() {
+        side.variables.reserve(variables.len());
+        side.kinds.reserve(variables.len());
+        for variable in variables {
             let place = variable.place;
             if place.kind == Kind::ThreadLocal {
                 side.thread_locals.push(variable);

@@ -10,6 +10,7 @@ use crate::image::symbols::{Kind, Place, Region, Symbol};
 use crate::image::{Section, Target};
 use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::sym;
+use std::borrow::Cow;
 
 /// STB_GNU_UNIQUE is global, too.
 const LOCAL: u8 = sym::STB_LOCAL;
@@ -130,12 +131,17 @@ impl Reader<'_, '_> {
         if row.size == 0 || !placed || place.address.checked_add(place.size).is_none() || !(self.wanted)(&place) {
             return Ok(());
         }
-        let text = |at: u32| text(self.names, at as usize).map(String::from_utf8_lossy);
+        let text = |at: u32| text(self.names, at as usize).map(readable);
         let name = text(row.name).ok_or_else(|| nonsense("symbol names"))?;
         let file = self.file.filter(|_| local).and_then(text);
         (self.found)(Symbol { place, name, file: file.filter(|file| !file.is_empty()) });
         Ok(())
     }
+}
+
+/// As `String::from_utf8_lossy`, and quicker for what is no text but very seldom.
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    core::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A number in the image's byte order.
