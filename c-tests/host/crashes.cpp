@@ -206,7 +206,8 @@ SCENARIO(crash_record_leads_through_other_libraries) {
     Crashing p("crashing_o2");
     const cr_crash &crash = p.crash(CRASH_ABORT);
     CHECK_EQ(SIGABRT, crash.code);
-    CHECK_CONTAINS("libc", crash.frames[0]->module);
+    // On 32-bit x86 system calls are made by code of the kernel's.
+    CHECK(contains(crash.frames[0]->module, "libc") || contains(crash.frames[0]->module, "linux-gate"));
     const cr_crash_frame &guest = frame_of(crash, "fail");
     CHECK_EQ(line_of("abort"), guest.line);
     ends_in_cr_main(crash);

@@ -1,16 +1,18 @@
 //! The frames of a stack that was saved, from the fault to the guarded call.
 //!
-//! Each step needs the unwind information of the image that the frame's code is in (`tables`), or, on machines for which
-//! there is no reader of it, frame pointers (`pointers`). Where neither leads on, the search begins again above: a return
+//! Each step needs the unwind information of the image that the frame's code is in (`tables`, or `dwarf` on machines for
+//! which there is no reader of all its forms), or frame pointers (`pointers`). Where neither leads on, the search begins again above: a return
 //! address is believed if what follows from it comes out exactly at the guarded call. So the outermost frames are found
 //! of a stack that has run out, too, of which the middle was not saved.
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod dwarf;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod pointers;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod tables;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use pointers as way;
+use dwarf as way;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use tables as way;
 

@@ -1,9 +1,7 @@
 //! One step, by frame pointers. Code that has none loses its callers, and a function that faults before it has set up
 //! its frame loses one.
 
-use crate::crash::symbols::Images;
 use crate::guard::{Registers, Saved};
-use core::marker::PhantomData;
 
 const WORD: usize = size_of::<usize>();
 
@@ -13,23 +11,15 @@ const LAYOUT: [usize; 3] = [0, WORD, 2 * WORD];
 #[cfg(not(target_arch = "x86"))]
 const LAYOUT: [usize; 3] = [0usize.wrapping_sub(2 * WORD), 0usize.wrapping_sub(WORD), 0];
 
-pub(in crate::crash) struct Unwinder<'a>(PhantomData<&'a Images>);
-
-impl<'a> Unwinder<'a> {
-    pub(super) fn new(_images: &'a Images) -> Self {
-        Unwinder(PhantomData)
-    }
-
-    /// The registers of the function that has called the one which these are in.
-    pub(super) fn caller(&mut self, registers: &Registers, _faulted: bool, saved: &Saved) -> Option<Registers> {
-        let [frame, instruction, end] = LAYOUT.map(|offset| registers.frame.wrapping_add(offset));
-        Some(Registers {
-            instruction: saved.word(instruction)?,
-            stack: end,
-            frame: saved.word(frame)?,
-            ..Registers::default()
-        })
-    }
+/// The registers of the function that has called the one which these are in.
+pub(super) fn caller(registers: &Registers, saved: &Saved) -> Option<Registers> {
+    let [frame, instruction, end] = LAYOUT.map(|offset| registers.frame.wrapping_add(offset));
+    Some(Registers {
+        instruction: saved.word(instruction)?,
+        stack: end,
+        frame: saved.word(frame)?,
+        ..Registers::default()
+    })
 }
 
 /// The caller of a function that is none.
