@@ -4,6 +4,7 @@
 
 mod universal;
 
+use super::differential_tests::compare;
 use super::{Expected, Format, HEAD, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
 use crate::error::Error;
 use goblin::mach::constants::cputype::{CPU_TYPE_ARM64, CPU_TYPE_POWERPC, CPU_TYPE_X86, CPU_TYPE_X86_64};
@@ -51,7 +52,7 @@ fn versioned(name: &str) -> PathBuf {
 }
 
 /// Notes that something was left out, as the suite in C does; the test counts as passed.
-fn skipped(reason: &str) {
+pub(super) fn skipped(reason: &str) {
     eprintln!("skipped: {reason}");
     if let Some(list) = std::env::var_os("CR_TEST_SKIPPED") {
         let mut list = File::options().append(true).create(true).open(list).unwrap();
@@ -60,7 +61,7 @@ fn skipped(reason: &str) {
     }
 }
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
@@ -78,11 +79,19 @@ fn build(architecture: &str, flags: &[&str]) -> Vec<u8> {
     std::fs::read(path("guest.dylib")).unwrap()
 }
 
+/// Says so if it is not.
+pub(super) fn zig_is_there() -> bool {
+    let found = Command::new("python3").args(["-m", "ziglang", "version"]).output();
+    let there = found.is_ok_and(|output| output.status.success());
+    if !there {
+        skipped("zig is not installed: python3 -m pip install ziglang");
+    }
+    there
+}
+
 /// As above by zig, which has a linker of its own; `None` if it is not there.
 fn build_with_zig(architecture: &str) -> Option<Vec<u8>> {
-    let found = Command::new("python3").args(["-m", "ziglang", "version"]).output();
-    if !found.is_ok_and(|output| output.status.success()) {
-        skipped("zig is not installed: python3 -m pip install ziglang");
+    if !zig_is_there() {
         return None;
     }
     let place = tempfile::tempdir().unwrap();
@@ -154,10 +163,13 @@ fn sections_are_those_that_readobj_shows() {
             ways.push(&["-adhoc_codesign"]);
         }
         for way in ways {
-            check(target, &build(architecture, way), &format!("{architecture} {way:?}"));
+            let (bytes, what) = (build(architecture, way), format!("{architecture} {way:?}"));
+            check(target, &bytes, &what);
+            compare(target, &bytes, &what);
         }
         if let Some(bytes) = build_with_zig(zig) {
             check(target, &bytes, &format!("{architecture} by zig"));
+            compare(target, &bytes, &format!("{architecture} by zig"));
         }
     }
 }

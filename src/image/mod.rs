@@ -3,6 +3,8 @@
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
 pub(crate) mod debug;
+#[cfg(test)]
+mod differential_tests;
 mod dwarf;
 mod elf;
 mod exports;

@@ -48,7 +48,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     let headers = Headers::read(bytes, len, target)?.ok_or_else(|| nonsense("header"))?;
     let sections = headers.sections(bytes).ok_or_else(|| nonsense("section table"))?;
     check_sections(&sections, &headers, len)?;
-    check_symbols(&headers, bytes, len)?;
+    check_symbols(&headers, &sections, bytes, len)?;
     if headers.directory(bytes, MANAGED).is_some() {
         return Err(Error::Format("it is a managed (.NET) image".into()));
     }
@@ -272,8 +272,10 @@ fn check_sections(sections: &[Row], headers: &Headers, len: u64) -> Result<(), E
 
 /// What linkers write last: the symbols with their names, and the signatures. Nothing of it is loaded, but where it is
 /// missing more may be.
-fn check_symbols(headers: &Headers, bytes: &[u8], len: u64) -> Result<(), Error> {
-    if headers.symbols != 0 && headers.symbol_count != 0 {
+fn check_symbols(headers: &Headers, sections: &[Row], bytes: &[u8], len: u64) -> Result<(), Error> {
+    // Names of sections that are too long for their field, such as "/4", are among those of the symbols.
+    let is_named = headers.symbol_count != 0 || sections.iter().any(|row| row.name().starts_with(b"/"));
+    if headers.symbols != 0 && is_named {
         let names = headers.symbols + 18 * headers.symbol_count;
         check_end("symbol table", names + 4, len)?;
         let size = u32_at(bytes, names as usize).ok_or_else(|| nonsense("symbol table"))?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
+mod linkers;
 mod pdb;
 mod symbols;
 

@@ -5,6 +5,7 @@
 #[path = "../../c-tests/support/target.rs"]
 mod target;
 
+use super::differential_tests::compare;
 use super::{Expected, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};
 use crate::error::Error;
 use goblin::elf::Elf;
@@ -72,6 +73,7 @@ fn sections_are_those_that_readelf_shows() {
             let ours: Vec<_> = image.state.iter().map(|s| (s.name.clone(), s.address, s.size)).collect();
             assert_eq!(ours, readelf_sections(&bytes), "{linker} {more}");
             assert_eq!(ours.len(), 2, "{linker} {more}");
+            compare(Target::native(), &bytes, &format!("{linker} {more}"));
             let lifecycle = &image.lifecycle;
             assert!(lifecycle.init_array.unwrap().count >= 1 && lifecycle.fini_array.unwrap().count >= 1);
             assert!(image.patches.len() >= 2, "the array and its size");

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// What must be there, and the Debian package that brings it. A name with a slash is a file.
-const NEEDED: [(&str, &str); 19] = [
+const NEEDED: [(&str, &str); 20] = [
     ("cc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),
@@ -26,6 +26,7 @@ const NEEDED: [(&str, &str); 19] = [
     ("strace", "strace"),
     ("pkg-config", "pkg-config"),
     ("pip3", "python3-pip"),
+    ("x86_64-w64-mingw32-gcc-posix", "gcc-mingw-w64-x86-64-posix"), // images for the tests to read
     ("/usr/include/gtest/gtest.h", "libgtest-dev"),
 ];
 

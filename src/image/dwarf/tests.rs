@@ -5,6 +5,7 @@ use crate::image::debug::{Found, Hints, Unknown, Wanted, variable_types};
 use crate::image::types::{Kind, Place, Role, TypeId, Types};
 use crate::image::{Source, Target, symbols};
 use crate::state::model::Random;
+use goblin::elf::header::{EM_AARCH64, EM_X86_64};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,6 +139,12 @@ impl Library {
     }
 }
 
+/// The machine that the compilers here work on and for; these tests may be built for another one.
+fn host() -> Target {
+    let machine = if env!("CR_HOST").starts_with("aarch64") { EM_AARCH64 } else { EM_X86_64 };
+    Target { machine, wide: true, ..Target::native() }
+}
+
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -150,7 +157,7 @@ fn types_of(bytes: &[u8], path: &Path, names: &[&str]) -> Result<Found, Unknown>
 fn types_after(bytes: &[u8], path: &Path, names: &[&str], before: &Hints) -> Result<Found, Unknown> {
     let source = Source { bytes, path };
     let mut all = Vec::new();
-    symbols(source, Target::native(), &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
+    symbols(source, host(), &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
     let wanted = names.iter().map(|name| {
         // `.0` and the like are the compiler's, and what is mangled has the length of the name before it.
         let mangled = format!("{}{name}", name.len());

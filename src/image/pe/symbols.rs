@@ -95,9 +95,12 @@ impl<'a> Table<'a> {
         if headers.symbols == 0 || headers.symbol_count == 0 {
             return Ok(Table { sections, rows: &[], names: &[] });
         }
-        let (at, size) = (headers.symbols as usize, headers.symbol_count as usize * COFF_SYMBOL_SIZE);
-        let rows = bytes.get(at..).and_then(|rest| rest.get(..size)).ok_or_else(|| nonsense("symbol table"))?;
-        Ok(Table { sections, rows, names: bytes.get(at + size..).unwrap_or_default() })
+        let rest = usize::try_from(headers.symbols).ok().and_then(|at| bytes.get(at..));
+        // Of 64 bits: the product may be more than an address.
+        let size = usize::try_from(headers.symbol_count * COFF_SYMBOL_SIZE as u64).ok();
+        let table = rest.zip(size).and_then(|(rest, size)| rest.split_at_checked(size));
+        let (rows, names) = table.ok_or_else(|| nonsense("symbol table"))?;
+        Ok(Table { sections, rows, names })
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
