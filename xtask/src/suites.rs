@@ -16,12 +16,12 @@ pub(crate) fn native(machine: &Machine) -> Result<String> {
     counting_skipped(command.env("CR_LIB_DIR", machine.lib_dir()))
 }
 
-/// The suites in Rust as programs of another machine. They are built like the libraries, and beside them: so the
-/// standard library is compiled once, and emulated code is not slower than it must be.
+/// The suites in Rust as programs of another machine.
 pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     let mut command = runner(machine.cargo()?);
     command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
-    tools::run(command.arg("--release").arg("--target-dir").arg(machine.target_dir()))
+    command.args([if exists("cargo-nextest") { "--cargo-profile" } else { "--profile" }, "cross"]);
+    tools::run(command.arg("--target-dir").arg(machine.target_dir()))
 }
 
 /// The suite in C and C++: it runs here, and starts hosts of the other machine.
