@@ -202,5 +202,6 @@ fn places() -> Vec<(&'static str, PathBuf)> {
 
 /// The smoke run of the test command: proves that the benchmarks work, and measures nothing.
 pub(crate) fn smoke() -> Result<()> {
+    tools::run(tools::cargo().args(["bench", "--locked", "--package", "cr-benches", "--", "--test"]))?;
     run_all(Settings { quick: true, write: false })
 }
