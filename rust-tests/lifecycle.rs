@@ -8,9 +8,11 @@
 mod target;
 
 use cr::abi::{cr_failure, cr_log_level};
-use cr::host::{Frame, Options, Plugin};
+use cr::host::{Answer, Event, EventKind, Frame, OnEvent, Options, Plugin};
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -289,5 +291,72 @@ fn options_choose_entry_place_and_log() {
         assert_eq!(plugin.update(true), Ok(1));
         assert_eq!(place.files(), [name("")]);
         assert!(copies.path().join(name("1")).exists());
+    });
+}
+
+#[test]
+fn events_are_told_and_answered() {
+    in_child("events_are_told_and_answered", || {
+        let place = Place::new(&build(""));
+        let (told, answer) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(Answer::CR_GO_ON)));
+        let (notes, choice) = (Rc::clone(&told), Rc::clone(&answer));
+        let on_event = OnEvent::new(move |event: &Event<'_>| {
+            let names =
+                event.state.map(|report| report.entries().map(|entry| entry.name.to_owned()).collect::<Vec<_>>());
+            notes.borrow_mut().push((event.kind, event.version, event.failure, event.text.to_owned(), names));
+            choice.get()
+        });
+        let kinds = || told.borrow_mut().drain(..).map(|(kind, version, ..)| (kind, version)).collect::<Vec<_>>();
+        let options = Options {
+            on_event: Some(on_event),
+            build_lock: Some(c"lock".into()),
+            keep_generations: 2,
+            hang_limit: Some(Duration::from_secs(30)),
+            ..Options::default()
+        };
+        let mut seen = Seen::default();
+        // SAFETY: the guest is the one in rust-tests/guest.
+        let mut plugin = unsafe { Plugin::open_with(place.file(), &options) }.unwrap();
+        drop(options);
+        plugin.set_userdata(seen.as_mut_ptr().cast());
+        assert_eq!(plugin.update(true), Ok(1));
+        assert_eq!(kinds(), [(EventKind::CR_EVENT_LOADED, 1)]);
+
+        place.install(&build("second"));
+        let lock = place.0.path().join("lock");
+        std::fs::write(&lock, "").unwrap();
+        assert_eq!(plugin.update(true), Ok(1), "a build is under way");
+        assert_eq!(kinds(), []);
+        std::fs::remove_file(lock).unwrap();
+        answer.set(Answer::CR_DEFER);
+        assert_eq!(plugin.update(true), Ok(1));
+        assert_eq!(kinds(), [(EventKind::CR_EVENT_CHANGED, 2)]);
+        answer.set(Answer::CR_GO_ON);
+        assert_eq!(plugin.update(true), Ok(2));
+        let carried = told.borrow().iter().find(|event| event.0 == EventKind::CR_EVENT_STATE_CARRIED).cloned().unwrap();
+        let names = carried.4.unwrap();
+        assert!(names.is_empty() || names.iter().any(|name| name.ends_with("TAGGED") || name == ".state"), "{names:?}");
+        let expected = [
+            (EventKind::CR_EVENT_CHANGED, 2),
+            (EventKind::CR_EVENT_BEFORE_UNLOAD, 1),
+            (EventKind::CR_EVENT_AFTER_UNLOAD, 1),
+            (EventKind::CR_EVENT_STATE_CARRIED, 2),
+            (EventKind::CR_EVENT_LOADED, 2),
+        ];
+        assert_eq!(kinds(), expected);
+
+        place.install(&build("crashing"));
+        assert_eq!(plugin.update(true), Ok(3));
+        kinds();
+        answer.set(Answer::CR_STOP);
+        assert_eq!(plugin.update(true).unwrap_err().value, -1);
+        let (kind, version, failure, text, _) = told.borrow()[0].clone();
+        assert_eq!((kind, version, failure), (EventKind::CR_EVENT_CRASH, 3, cr_failure::CR_SEGFAULT as u32));
+        assert!(text.starts_with(NULL_WRITE), "{text}");
+        assert_eq!(plugin.update(true).unwrap_err().value, -2, "it stays down until there is another file");
+        told.borrow_mut().clear();
+        drop(plugin);
+        assert_eq!(kinds().last(), Some(&(EventKind::CR_EVENT_CLOSED, 2)));
+        assert_eq!(Rc::strong_count(&told), 1, "the function goes with the plugin");
     });
 }

@@ -141,6 +141,22 @@ pub enum cr_event_type {
     CR_EVENT_CLOSED = 10,
 }
 
+impl cr_event_type {
+    pub(crate) const ALL: [cr_event_type; 11] = [
+        cr_event_type::CR_EVENT_CHANGED,
+        cr_event_type::CR_EVENT_REJECTED,
+        cr_event_type::CR_EVENT_BEFORE_UNLOAD,
+        cr_event_type::CR_EVENT_AFTER_UNLOAD,
+        cr_event_type::CR_EVENT_STATE_CARRIED,
+        cr_event_type::CR_EVENT_LOADED,
+        cr_event_type::CR_EVENT_CRASH,
+        cr_event_type::CR_EVENT_ROLLBACK,
+        cr_event_type::CR_EVENT_USER_FAILURE,
+        cr_event_type::CR_EVENT_STILL_MAPPED,
+        cr_event_type::CR_EVENT_CLOSED,
+    ];
+}
+
 /// What the host wants in answer to an event. An answer that the event does not know is `CR_GO_ON`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

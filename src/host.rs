@@ -1,8 +1,10 @@
 //! For hosts in Rust: a plugin that closes itself.
 
 mod crash;
+mod event;
 
 pub use crash::{Access, Crash, Frame};
+pub use event::{Answer, Event, EventKind, OnEvent};
 
 use crate::abi::{cr_log_level, cr_mode, cr_options, cr_plugin, cr_state_report};
 use crate::capi;
@@ -11,6 +13,7 @@ use core::ffi::{CStr, c_char, c_void};
 use core::fmt;
 use std::ffi::CString;
 use std::path::Path;
+use std::time::Duration;
 
 /// How strictly the carried state must agree; see [`cr_mode`].
 pub use crate::abi::cr_mode as Mode;
@@ -34,6 +37,14 @@ pub struct Options {
     pub log: Option<Log>,
     /// Any of [`cr_option_flag`](crate::abi::cr_option_flag), or 0.
     pub flags: u32,
+    /// So many images stay mapped after their unload, so that pointers into them stay valid.
+    pub keep_generations: u32,
+    /// While a file of this name exists, no reload happens. The guest's name and `.building` unless set; empty: none.
+    pub build_lock: Option<CString>,
+    /// Called with each event.
+    pub on_event: Option<OnEvent>,
+    /// How long a step may take with `CR_GUARD_HANG`, up to the millisecond; a second unless set.
+    pub hang_limit: Option<Duration>,
 }
 
 impl Default for Options {
@@ -44,6 +55,10 @@ impl Default for Options {
             temporary_path: None,
             log: None,
             flags: 0,
+            keep_generations: 0,
+            build_lock: None,
+            on_event: None,
+            hang_limit: None,
         }
     }
 }
@@ -71,8 +86,9 @@ impl std::error::Error for Failure {}
 pub struct Plugin {
     // On the heap: the guest may keep the address that it is called with.
     context: Box<cr_plugin>,
-    // Keeps the log function alive that the C options point to.
+    // Keep the functions alive that the C options point to.
     _log: Option<Box<Log>>,
+    _on_event: Option<Box<OnEvent>>,
 }
 
 impl fmt::Debug for Plugin {
@@ -105,6 +121,7 @@ impl Plugin {
     /// As [`Plugin::open`].
     pub unsafe fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Plugin, Error> {
         let log = options.log.map(Box::new);
+        let on_event = options.on_event.clone().map(Box::new);
         let raw = cr_options {
             size: size_of::<cr_options>(),
             mode: options.mode as u32,
@@ -116,11 +133,12 @@ impl Plugin {
             realloc_func: None,
             free_func: None,
             flags: options.flags,
-            keep_generations: 0,
-            build_lock: core::ptr::null(),
-            on_event: None,
-            event_data: core::ptr::null_mut(),
-            hang_limit_ms: 0,
+            keep_generations: options.keep_generations,
+            build_lock: options.build_lock.as_ref().map_or(core::ptr::null(), |name| name.as_ptr()),
+            on_event: on_event.as_ref().map(|_| event::tell as _),
+            event_data: on_event.as_ref().map_or(core::ptr::null_mut(), |on_event| on_event.data()),
+            // 0 stands for the default; no limit is as long as one that nobody reaches.
+            hang_limit_ms: options.hang_limit.map_or(0, |limit| limit.as_millis().clamp(1, u32::MAX.into()) as u32),
         };
         let path = crate::sys::c_path(path.as_ref());
         let mut context = Box::new(cr_plugin {
@@ -131,9 +149,9 @@ impl Plugin {
             next_version: 0,
             last_working_version: 0,
         });
-        // SAFETY: valid arguments; the log function lives as long as the plugin.
+        // SAFETY: valid arguments; both functions live as long as the plugin.
         unsafe { capi::open(&raw mut *context, path.as_ptr(), &raw const raw) }?;
-        Ok(Plugin { context, _log: log })
+        Ok(Plugin { context, _log: log, _on_event: on_event })
     }
 
     /// Runs the guest once; see [`cr_plugin_update`](crate::capi::cr_plugin_update). Returns what it returned.

@@ -1,4 +1,4 @@
-// Issue "bad input": paths that are strange, too long, or lead to something that is no file.
+// Bad input: paths that are strange, too long, or lead to something that is no file.
 #include "crash.h"
 #include "fixture.h"
 

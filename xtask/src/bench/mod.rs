@@ -51,8 +51,10 @@ const LINES: [Line; 20] = [
     line("reload, 64 MB of `.bss`", ("reload", "state64bss", 6), 0.5, Some(("memcpy", "state64bss", 6))),
     line("reload, 1 MB of `.state`", ("reload", "state1", 60), 0.5, Some(("memcpy", "state1", 60))),
     line("reload, 64 MB of `.state`", ("reload", "state64", 6), 0.5, Some(("memcpy", "state64", 6))),
-    line("reload, 1000 variables", ("reload", "1000variables", 100), 1.0, Some(("relink", "1000variables", 100))),
-    line("reload, 10 000 variables", ("reload", "10000variables", 30), 1.0, Some(("relink", "10000variables", 30))),
+    line("reload, 1000 variables", ("reload", "1000variables", 100), 0.0, Some(("relink", "1000variables", 100)))
+        .without_goal(),
+    line("reload, 10 000 variables", ("reload", "10000variables", 30), 0.0, Some(("relink", "10000variables", 30)))
+        .without_goal(),
     line("crash and rollback, 15 KB", ("crash_rollback", "small", 300), 0.8, None),
     line("open, update, close", ("open_close", "small", 300), 1.0, None),
 ];
@@ -65,6 +67,11 @@ impl Line {
     /// What the original is asked instead; "" for nothing.
     const fn beside(self, original: &'static str) -> Line {
         Line { original, goal: if original.is_empty() { None } else { self.goal }, ..self }
+    }
+
+    /// The original does less: it moves the whole section.
+    const fn without_goal(self) -> Line {
+        Line { goal: None, ..self }
     }
 
     const fn at_most(self, times: f64) -> Line {
