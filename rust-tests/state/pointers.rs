@@ -1,6 +1,6 @@
 //! Pointers in the state that point into the image.
 
-use crate::fixture::{Entry, PLAIN, Run, c, cpp, each};
+use crate::fixture::{Entry, PLAIN, Run, Toolchain, c, cpp, each};
 use cr::abi::cr_mode;
 use cr::host::StateKind;
 
@@ -78,16 +78,49 @@ fn virtual_tables_are_followed() {
             "#include <new>
              struct Base {{ virtual int f() = 0; }}; namespace {{ struct A : Base {{ int f() {{ return {value}; }} }};
              struct B : Base {{ int f() {{ return {value} + 1; }} }}; }}
-             static char CR_STATE place[2][sizeof(void *)] __attribute__((aligned(16))) = {{{{1}}}};"
+             static int __attribute__((noinline)) plain() {{ return {value} + 2; }}
+             enum class octet : unsigned char {{}};
+             static char CR_STATE place[2][sizeof(void *)] __attribute__((aligned(16))) = {{{{1}}}};
+             struct hold {{ int n; struct {{ alignas(8) octet storage[24]; }} inner[2]; }}; static hold CR_STATE holder = {{1, {{}}}};
+             union either {{ char none; unsigned char raw[16]; }}; static either CR_STATE other = {{1}};"
         )
     };
-    let old = cpp(&classes(10), "KEEP(place); new (place[0]) A; new (place[1]) B;");
+    let keep = "KEEP(place); KEEP(holder); KEEP(other); auto in = [](int n) { return &holder.inner[n].storage; };
+        typedef int (*function)(); function *pointer = reinterpret_cast<function *>(other.raw + 8);";
+    let make = "new (place[0]) A; new (place[1]) B; new (in(0)) B; new (in(1)) A; *pointer = plain;";
+    let old = cpp(&classes(10), &format!("{keep} {make}"));
     let new = cpp(
         &format!("{}{FILLER}", classes(20)),
-        "KEEP(place); if (io[60]) { new (place[0]) A; new (place[1]) B; }
-         io[0] = reinterpret_cast<Base *>(place[0])->f(); io[1] = reinterpret_cast<Base *>(place[1])->f();",
+        &format!(
+            "{keep} if (io[60]) {{ {make} }}
+             io[0] = reinterpret_cast<Base *>(place[0])->f(); io[1] = reinterpret_cast<Base *>(place[1])->f();
+             io[2] = reinterpret_cast<Base *>(in(0))->f(); io[3] = reinterpret_cast<Base *>(in(1))->f(); io[4] = (*pointer)();"
+        ),
     );
-    each(&old, &new, |run, toolchain| assert_eq!(run.io[..2], [20, 21], "{toolchain:?} {:?}", run.report()));
+    let check = |run: &mut Run, toolchain: Toolchain| {
+        assert_eq!(run.io[..5], [20, 21, 21, 20, 22], "{toolchain:?} {:?}", run.report());
+    };
+    each(&old, &new, check);
+    // There the types say that these are bytes.
+    crate::typed::each(&old, &new, check);
+}
+
+#[test]
+fn other_words_in_bytes_are_left_alone() {
+    let state = "static int target[4]; alignas(8) static char CR_STATE raw[16] = {1};";
+    let old = cpp(
+        state,
+        "KEEP(target); KEEP(raw); int *at = target; __builtin_memcpy(raw + 8, &at, 8); io[10] = (long long)at;",
+    );
+    let new = cpp(
+        &format!("{FILLER} static int more[500]; {state}"),
+        "KEEP(target); KEEP(more); KEEP(raw); io[0] = !__builtin_memcmp(raw + 8, &io[10], 8);",
+    );
+    crate::typed::each(&old, &new, |run, toolchain| {
+        let report = run.report();
+        assert_eq!(run.io[0], 1, "{toolchain:?} {report:?}");
+        assert!(said(&report, StateKind::CR_ENTRY_DANGLING, "raw", "target"), "{toolchain:?} {report:?}");
+    });
 }
 
 #[test]

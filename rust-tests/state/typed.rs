@@ -11,7 +11,7 @@ const TOOLCHAINS: [Toolchain; 4] = [
     Toolchain { compiler: "clang", flags: &["-O2", "-g", "-fuse-ld=lld"] },
 ];
 
-fn each(old: &Guest, new: &Guest, check: impl Fn(&mut Run, Toolchain)) {
+pub(crate) fn each(old: &Guest, new: &Guest, check: impl Fn(&mut Run, Toolchain)) {
     for toolchain in TOOLCHAINS {
         let (Some(old), Some(new)) = (old.build(toolchain), new.build(toolchain)) else { continue };
         check(&mut crate::fixture::reload(&old, &new), toolchain);

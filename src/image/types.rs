@@ -168,24 +168,44 @@ impl Types {
         self.get(id).is_none_or(|ty| ty.trivial)
     }
 
-    /// May the `width` bytes at `offset` hold an address? A pointer, an integer as wide as one, or something unknown.
-    pub(crate) fn may_be_pointer(&self, id: TypeId, offset: u64, width: u64) -> bool {
-        let Some(ty) = self.get(id) else { return true };
+    /// May the `width` bytes at `offset` hold an address?
+    pub(crate) fn word_at(&self, id: TypeId, offset: u64, width: u64) -> Word {
+        let Some(ty) = self.get(id) else { return Word::Pointer };
         if offset.checked_add(width).is_none_or(|end| end > ty.size) {
-            return false;
+            return Word::Other;
         }
         match &ty.kind {
-            Kind::Pointer | Kind::Integer { .. } => offset == 0 && ty.size == width,
-            Kind::Opaque => true,
-            Kind::Bool | Kind::Float | Kind::Enum { .. } => false,
-            Kind::Array { element, .. } => {
-                let size = self.get(*element).map_or(0, |ty| ty.size);
-                size > 0 && self.may_be_pointer(*element, offset % size, width)
+            Kind::Pointer | Kind::Integer { .. } if offset == 0 && ty.size == width => Word::Pointer,
+            Kind::Opaque => Word::Pointer,
+            Kind::Pointer | Kind::Integer { .. } | Kind::Bool | Kind::Float | Kind::Enum { .. } => Word::Other,
+            Kind::Array { element, .. } => match self.get(*element) {
+                // std::byte is an enum.
+                Some(Type { size: 1, kind: Kind::Integer { .. } | Kind::Enum { .. }, .. }) => Word::Raw,
+                Some(Type { size: 1.., .. }) => self.word_at(*element, offset % self.size(*element), width),
+                _ => Word::Other,
+            },
+            Kind::Struct(members) | Kind::Union(members) => {
+                let word = |member: &Member| match member.place {
+                    Place::Bytes(start) if start <= offset => self.word_at(member.ty, offset - start, width),
+                    _ => Word::Other,
+                };
+                members.iter().map(word).max().unwrap_or(Word::Other)
             }
-            Kind::Struct(members) | Kind::Union(members) => members.iter().any(|member| match member.place {
-                Place::Bytes(start) => start <= offset && self.may_be_pointer(member.ty, offset - start, width),
-                Place::Bits { .. } => false,
-            }),
         }
     }
+
+    fn size(&self, id: TypeId) -> u64 {
+        self.get(id).map_or(1, |ty| ty.size.max(1))
+    }
+}
+
+/// What as many bytes as an address has may be, in the order of what outweighs what in a union.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Word {
+    /// No address.
+    Other,
+    /// Bytes of an array of bytes: of a text, or of an object that has been placed there.
+    Raw,
+    /// A pointer, an integer as wide as one, or something unknown.
+    Pointer,
 }

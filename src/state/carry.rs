@@ -4,7 +4,7 @@ use super::convert::{Note, What};
 use super::matching::{Claim, Fate};
 use super::names;
 use super::plan::{Plan, Variables};
-use super::pointers::{self, Goal};
+use super::pointers;
 use super::report::Report;
 use super::snapshot::{Origin, Snapshot};
 use super::typed::{Pair, Typed};
@@ -13,6 +13,7 @@ use crate::abi::cr_entry_kind::{
     CR_ENTRY_REDIRECTED,
 };
 use crate::image::Variable;
+use crate::image::types::Word;
 use core::ffi::CStr;
 
 /// The image that the state goes into, in memory, its constructors have run.
@@ -223,23 +224,18 @@ impl<'c> Carrier<'c, '_> {
         let Some(goals) = &self.variables.goals else { return tallies };
         for pointer in pointers::within(&self.origin.pointers, old.place.address, bytes.len() as u64) {
             let offset = pointer.at - old.place.address;
-            if types.is_some_and(|(types, pair)| !types.may_be_pointer(pair, offset)) {
-                continue;
-            }
+            let word = types.map_or(Word::Pointer, |(types, pair)| types.word_at(pair, offset));
+            let Some(goal) = goals.get(&pointer.to).filter(|_| word != Word::Other) else { continue };
             let was = self.origin.base.wrapping_add(pointer.to as usize);
-            match goals.get(&pointer.to) {
-                Some(Goal::Found { address, what }) => {
-                    let goal = self.to.base.wrapping_add(*address as usize);
-                    let word = bytes.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
-                    if goal != was
-                        && let Some(word) = word
-                    {
-                        *word = goal.to_ne_bytes();
-                        tallies.redirected.note(what);
-                    }
-                }
-                Some(Goal::Lost { what }) => tallies.dangling.note(what),
-                None => {}
+            let is = goal.address.map(|address| self.to.base.wrapping_add(address as usize));
+            // Bytes that may be anything are only changed where it is plain what they are.
+            if is.is_none() || (is != Some(was) && word == Word::Raw && !goal.landmark) {
+                tallies.dangling.note(&goal.what);
+            } else if let Some(is) = is.filter(|is| *is != was)
+                && let Some(word) = bytes.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut())
+            {
+                *word = is.to_ne_bytes();
+                tallies.redirected.note(&goal.what);
             }
         }
         tallies

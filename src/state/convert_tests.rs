@@ -3,7 +3,7 @@
 
 use super::convert::{Note, Sides, What, convert};
 use super::model::{Field, Maker, Shape, Value, expected};
-use crate::image::types::{Kind, Member, Place, Role, Type, TypeId, Types};
+use crate::image::types::{Kind, Member, Place, Role, Type, TypeId, Types, Word};
 
 fn add(types: &mut Types, name: &str, size: u64, kind: Kind) -> TypeId {
     types.add(Type { name: name.into(), size, kind, trivial: true }).unwrap()
@@ -265,8 +265,28 @@ fn pointers_are_looked_for_where_there_can_be_one() {
     let double = add(&mut types, "", 8, Kind::Float);
     let element = add(&mut types, "", 16, Kind::Struct(vec![field("d", 0, double), field("p", 8, pointer)]));
     let array = add(&mut types, "", 32, Kind::Array { element, count: 2 });
-    let found: Vec<u64> = (0..32).filter(|offset| types.may_be_pointer(array, *offset, 8)).collect();
-    assert_eq!(found, [8, 24]);
+    let at = |ty, word| -> Vec<u64> { (0..32).filter(|offset| types.word_at(ty, *offset, 8) == word).collect() };
+    assert_eq!(at(array, Word::Pointer), [8, 24]);
+    assert!(at(array, Word::Raw).is_empty());
+}
+
+#[test]
+fn bytes_may_be_an_object_that_was_placed_there() {
+    let mut types = Types::default();
+    let pointer = add(&mut types, "", 8, Kind::Pointer);
+    let byte = int(&mut types, 1, false);
+    let bytes = add(&mut types, "", 16, Kind::Array { element: byte, count: 16 });
+    let short = int(&mut types, 2, false);
+    let shorts = add(&mut types, "", 16, Kind::Array { element: short, count: 8 });
+    let both = add(&mut types, "", 16, Kind::Union(vec![field("raw", 0, bytes), field("p", 8, pointer)]));
+    let all = add(
+        &mut types,
+        "",
+        40,
+        Kind::Struct(vec![field("n", 0, pointer), field("u", 8, both), field("s", 24, shorts)]),
+    );
+    let words = [0, 8, 16, 24, 32].map(|offset| types.word_at(all, offset, 8));
+    assert_eq!(words, [Word::Pointer, Word::Raw, Word::Pointer, Word::Other, Word::Other]);
 }
 
 #[test]

@@ -245,6 +245,11 @@ pub(super) fn guarded(name: &str) -> Option<String> {
     name.strip_prefix("_ZGV").map(|rest| format!("_Z{rest}"))
 }
 
+/// The table of the virtual functions of a C++ class, also while it is constructed, as gcc and as Microsoft call it.
+pub(super) fn is_virtual_table(name: &str) -> bool {
+    ["_ZTV", "__ZTV", "_ZTC", "__ZTC", "??_7"].iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a test may

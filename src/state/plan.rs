@@ -189,7 +189,7 @@ impl<'a> Variables<'a> {
     fn resolve(&self, snapshot: &Snapshot, to: &Destination<'a>) -> Option<HashMap<u64, Goal>> {
         let origin = snapshot.origin()?;
         if self.same {
-            let stays = |to: u64| Goal::Found { address: to, what: String::new() };
+            let stays = |to: u64| Goal::found(to, String::new());
             return Some(origin.pointers.iter().map(|pointer| (pointer.to, stays(pointer.to))).collect());
         }
         let mut targets = Vec::new();

@@ -26,11 +26,25 @@ pub(super) fn within(pointers: &[Pointer], address: u64, size: u64) -> &[Pointer
     pointers.get(start..end).unwrap_or_default()
 }
 
-/// Where a pointer goes in the new image, or why it goes nowhere; `what` is for people.
+/// Where a pointer goes in the new image.
 #[derive(Debug, Clone)]
-pub(super) enum Goal {
-    Found { address: u64, what: String },
-    Lost { what: String },
+pub(super) struct Goal {
+    /// None: nowhere.
+    pub(super) address: Option<u64>,
+    /// What it points to, for people.
+    pub(super) what: String,
+    /// It is the beginning of a function, or in a virtual table: what looks like a pointer to it is one.
+    pub(super) landmark: bool,
+}
+
+impl Goal {
+    pub(super) fn found(address: u64, what: String) -> Goal {
+        Goal { address: Some(address), what, landmark: false }
+    }
+
+    fn lost(what: String) -> Goal {
+        Goal { address: None, what, landmark: false }
+    }
 }
 
 /// The two images, and what is known of their variables.
@@ -79,7 +93,7 @@ pub(super) fn resolve(images: &Images<'_>, to: &[u64], length: Length<'_>) -> Ha
     if !others.is_empty() && from_files(images, &others, length, &mut goals).is_err() {
         // Somebody has removed one of the copies, or what is in it makes no sense.
         for address in others {
-            goals.entry(address).or_insert_with(|| Goal::Lost { what: "a place whose name cannot be read".into() });
+            goals.entry(address).or_insert_with(|| Goal::lost("a place whose name cannot be read".into()));
         }
     }
     goals
@@ -138,11 +152,11 @@ fn variable(images: &Images<'_>, address: u64) -> Option<Goal> {
     let offset = address - owner.place.address;
     Some(match images.matching.new_of.get(index)? {
         Fate::Is(new) => match images.new_side.get(*new) {
-            Some(new) if offset < new.place.size => Goal::Found { address: new.place.address + offset, what },
-            _ => Goal::Lost { what },
+            Some(new) if offset < new.place.size => Goal::found(new.place.address + offset, what),
+            _ => Goal::lost(what),
         },
         Fate::Runtime => return None,
-        Fate::Gone | Fate::Ambiguous => Goal::Lost { what },
+        Fate::Gone | Fate::Ambiguous => Goal::lost(what),
     })
 }
 
@@ -165,11 +179,12 @@ fn find_names(images: &Images<'_>, wanted: &[(u64, &Symbol<'_>)], goals: &mut Ha
         let goal = match choose(owner, candidates) {
             // The inside of a function is another one now; nobody keeps pointers there but to its beginning.
             Some(new) if offset == 0 || (new.place.kind == Kind::Object && offset < new.place.size) => {
-                Goal::Found { address: new.place.address + offset, what }
+                Goal::found(new.place.address + offset, what)
             }
-            _ => Goal::Lost { what },
+            _ => Goal::lost(what),
         };
-        goals.insert(*address, goal);
+        let function = owner.place.kind == Kind::Function && offset == 0;
+        goals.insert(*address, Goal { landmark: function || names::is_virtual_table(&owner.name), ..goal });
     }
     Ok(())
 }
@@ -220,24 +235,24 @@ fn find_texts(
     for to in nameless {
         let region = old.iter().find(|region| region.address <= *to && to - region.address < region.size);
         let Some(region) = region else {
-            goals.insert(*to, Goal::Lost { what: "a place outside of its sections".into() });
+            goals.insert(*to, Goal::lost("a place outside of its sections".into()));
             continue;
         };
         match text(region, *to) {
             Some(text) => open.push(text),
             None => {
                 let what = format!("{:#x} in {}", to - region.address, region.name);
-                goals.insert(*to, Goal::Lost { what });
+                goals.insert(*to, Goal::lost(what));
             }
         }
         if let (Some(slice), false) = (length(*to).and_then(|length| slice(region, *to, length)), region.writable)
             && let Some(address) = new.iter().find_map(|new| find_slice(new, region, slice, *to))
         {
             let what = shown(slice);
-            goals.insert(*to, Goal::Found { address, what });
+            goals.insert(*to, Goal::found(address, what));
         }
     }
-    open.retain(|text| !matches!(goals.get(&text.to), Some(Goal::Found { .. })));
+    open.retain(|text| goals.get(&text.to).is_none_or(|goal| goal.address.is_none()));
     let wanted: HashSet<&[u8]> = open.iter().map(|text| text.bytes).collect();
     let mut found: HashMap<(&str, &[u8]), u64> = HashMap::new();
     let is_wanted = |region: &&Region<'_>| open.iter().any(|text| text.region.name == region.name);
@@ -260,8 +275,8 @@ fn find_texts(
             regions.filter_map(|region| find_tail(region, text)).next()
         };
         let goal = match whole.or_else(&mut tail) {
-            Some(address) => Goal::Found { address, what },
-            None => Goal::Lost { what },
+            Some(address) => Goal::found(address, what),
+            None => Goal::lost(what),
         };
         goals.insert(text.to, goal);
     }

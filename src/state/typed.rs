@@ -5,7 +5,7 @@ use super::matching::{Fate, Matching};
 use super::side::Side;
 use super::snapshot::WORD;
 use crate::image::debug::{Known, Scope, Wanted};
-use crate::image::types::TypeId;
+use crate::image::types::{TypeId, Word};
 use crate::image::{Image, Source};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -117,8 +117,8 @@ impl Typed {
     }
 
     /// May a word at this offset of the old variable be a pointer?
-    pub(super) fn may_be_pointer(&self, pair: Pair, offset: u64) -> bool {
-        self.old.types.may_be_pointer(pair.old, offset, WORD)
+    pub(super) fn word_at(&self, pair: Pair, offset: u64) -> Word {
+        self.old.types.word_at(pair.old, offset, WORD)
     }
 
     /// What the types are called.
