@@ -26,8 +26,7 @@ pub fn image(bytes: &[u8]) {
 pub fn types(bytes: &[u8]) {
     let mut all = Vec::new();
     let _ = image::symbols(source(bytes), Target::native(), &mut |_| true, &mut |symbol| all.push(symbol));
-    let wanted: Vec<Wanted<'_>> =
-        all.iter().map(|symbol| Wanted { address: symbol.place.address, symbol: &symbol.name }).collect();
+    let wanted: Vec<Wanted<'_>> = all.iter().map(Wanted::new).collect();
     let _ = variable_types(source(bytes), &wanted, &Hints::default());
 }
 

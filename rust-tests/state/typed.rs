@@ -200,3 +200,46 @@ fn statics_of_lambdas_are_found_by_what_is_beside_them() {
         });
     }
 }
+
+/// clang makes a flag of a number that is only ever one of two, and splits structs of which nobody takes the address.
+#[test]
+fn variables_in_a_form_of_their_own_keep_no_bytes_of_another_form() {
+    const OPTIMISED: [Toolchain; 2] = [
+        Toolchain { compiler: "clang", flags: &["-O1", "-g", "-fuse-ld=lld"] },
+        Toolchain { compiler: "clang", flags: &["-O2", "-gdwarf-4", "-fuse-ld=lld"] },
+    ];
+    let flag = |value: u32, step: &str| {
+        c("static int x; static int kept;", &format!("KEEP(kept); if (io[1]) x = {value}; {step}"))
+    };
+    let split = |fields: &str, step: &str| {
+        c(&format!("static struct {{ {fields} }} p; static int kept;"), &format!("KEEP(kept); {step}"))
+    };
+    let set = "if (!kept) { kept = 7; p.b = (int)io[1] + 20; p.c += 30; } io[0] = p.b + p.c; io[2] = kept;";
+    for toolchain in OPTIMISED {
+        let run = |old: &Guest, new: &Guest| {
+            let (old, new) = (old.build(toolchain)?, new.build(toolchain)?);
+            let mut run = Run::new(&old, cr_mode::CR_UNSAFE);
+            run.io[1] = 1;
+            run.step().unwrap();
+            run.io[1] = 0;
+            run.install(&new);
+            run.step().unwrap();
+            Some(run)
+        };
+        let show = "io[0] = x; io[2] = ++kept;";
+        // It is itself as long as nothing changes.
+        let Some(same) = run(&flag(9, show), &flag(9, &format!("{show} io[5] = 5;"))) else { continue };
+        assert_eq!((same.io[0], same.io[2]), (9, 2), "{toolchain:?} {:?}", same.report());
+        let other = run(&flag(9, show), &flag(81, show)).unwrap();
+        assert_eq!((other.io[0], other.io[2]), (0, 2), "{toolchain:?} {:?}", other.report());
+        let (kind, _, reason) = of(&other.report(), "x").clone();
+        assert_eq!(kind, StateKind::CR_ENTRY_INITIALISED, "{reason}");
+        let whole = run(&flag(9, show), &flag(9, &format!("{show} KEEP(x);"))).unwrap();
+        assert_eq!((whole.io[0], whole.io[2]), (0, 2), "{toolchain:?} {:?}", whole.report());
+
+        let same = run(&split("int a, b, c;", set), &split("int a, b, c;", &format!("{set} io[5] = 6;"))).unwrap();
+        assert_eq!((same.io[0], same.io[2]), (51, 7), "{toolchain:?} {:?}", same.report());
+        let turned = run(&split("int a, b, c;", set), &split("int c, a, b;", set)).unwrap();
+        assert_eq!((turned.io[0], turned.io[2]), (0, 7), "{toolchain:?} {:?}", turned.report());
+    }
+}

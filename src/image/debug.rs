@@ -1,7 +1,7 @@
 //! The types of variables, from the debug information of an image: DWARF in it or beside it.
 
 use super::dwarf;
-use super::symbols::Source;
+use super::symbols::{Source, Symbol};
 use super::types::{Nonsense, TypeId, Types};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,8 +37,16 @@ impl Hasher for Mixer {
 pub(crate) struct Wanted<'a> {
     /// As in the file.
     pub(crate) address: u64,
+    /// In bytes.
+    pub(crate) size: u64,
     /// Its symbol, by which a doubtful find is confirmed.
     pub(crate) symbol: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn new(variable: &'a Symbol<'_>) -> Wanted<'a> {
+        Wanted { address: variable.place.address, size: variable.place.size, symbol: &variable.name }
+    }
 }
 
 /// What is to be found out, and in which image.
@@ -74,10 +82,34 @@ pub(crate) struct Scope {
 pub(crate) struct Found {
     pub(crate) types: Types,
     pub(crate) of: Vec<Option<TypeId>>,
+    /// Variables that the compiler does not keep as their type says, by address; equal numbers stand for one form.
+    pub(super) other_forms: Numbers<u64>,
     /// The same for scopes, when they are asked for.
     pub(super) scopes: Vec<Option<Scope>>,
     /// A help for the image after this one.
     pub(crate) hints: Hints,
+}
+
+impl Found {
+    /// They are to be looked for in the next image, too.
+    pub(super) fn forget_other_forms(&mut self, wanted: &[Wanted<'_>]) {
+        for one in wanted.iter().filter(|one| self.other_forms.contains_key(&one.address)) {
+            self.hints.of.remove(&Hints::key(one.symbol));
+        }
+    }
+
+    /// A variable that is smaller than its type is not of it.
+    fn check_sizes(&mut self, wanted: &[Wanted<'_>]) {
+        for (one, slot) in wanted.iter().zip(&mut self.of) {
+            let ty = slot.and_then(|id| Some((self.types.get(id)?.size, self.types.signature(id)?)));
+            if let Some((size, signature)) = ty.filter(|(size, _)| *size > one.size) {
+                let mut form = DefaultHasher::new();
+                (one.size, size, signature).hash(&mut form);
+                self.other_forms.insert(one.address, form.finish());
+                *slot = None;
+            }
+        }
+    }
 }
 
 /// Where variables were described in an image: the next one mostly has them there, too.
@@ -131,6 +163,8 @@ pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: 
 pub(crate) struct Known {
     pub(crate) types: Types,
     pub(crate) of: Numbers<TypeId>,
+    /// Variables that the compiler does not keep as their type says, and in which form.
+    pub(crate) other_forms: Numbers<u64>,
     hints: Hints,
     /// Those that have been asked for.
     scopes: RefCell<Numbers<Option<Scope>>>,
@@ -146,10 +180,11 @@ impl Known {
         let found =
             catch_unwind(AssertUnwindSafe(|| variable_types(source, wanted, hints.unwrap_or(&Hints::default()))));
         match found.unwrap_or_else(|_| Err(Unknown::Damaged("a panic while it was read".into()))) {
-            Ok(found) => {
+            Ok(mut found) => {
+                found.check_sizes(wanted);
                 let place = |(one, ty): (&Wanted<'_>, &Option<TypeId>)| Some((one.address, (*ty)?));
                 let of = wanted.iter().zip(&found.of).filter_map(place).collect();
-                Known { types: found.types, of, hints: found.hints, ..Known::default() }
+                Known { types: found.types, of, hints: found.hints, other_forms: found.other_forms, ..Known::default() }
             }
             Err(Unknown::Absent) => Known::default(),
             Err(why) => Known { damage: Some(why.to_string()), ..Known::default() },
@@ -167,6 +202,12 @@ impl Known {
             let scopes = found.ok().and_then(Result::ok).map(|found| found.scopes).unwrap_or_default();
             known.extend(open.iter().map(|one| one.address).zip(scopes.into_iter().chain(std::iter::repeat(None))));
         }
-        wanted.iter().map(|one| known.get(&one.address).copied().flatten()).collect()
+        // The parts into which a variable has been split are called by numbers, too.
+        let part = |form: &u64| Scope { unit: 0, function: *form, block: 0, nth: 0 };
+        let scope = |one: &Wanted<'_>| {
+            let part = self.other_forms.get(&one.address).map(part);
+            part.or_else(|| known.get(&one.address).copied().flatten())
+        };
+        wanted.iter().map(scope).collect()
     }
 }

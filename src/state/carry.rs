@@ -100,9 +100,14 @@ impl<'c> Carrier<'c, '_> {
         let sizes = (old.place.size, new.place.size);
         // What is not among the saved sections is not state.
         let Some(bytes) = self.snapshot.bytes(old.place.address, old.place.size) else { return };
+        let types = self.variables.types.as_ref();
+        if types.is_some_and(|types| types.is_other_form(old.place.address, new.place.address)) {
+            let reason = c"the compiler keeps it in a form of its own, which has changed";
+            return self.report.add(CR_ENTRY_INITIALISED, &new.name, sizes, reason);
+        }
         let at = self.to.base.wrapping_add(new.place.address as usize) as *mut u8;
         let tagged = self.variables.is_tagged(old_index, new_index);
-        let pair = self.variables.types.as_ref().and_then(|types| Some((types, types.get(old_index)?)));
+        let pair = types.and_then(|types| Some((types, types.get(old_index)?)));
         let object = self.is_object(old, new, pair);
         // SAFETY: it lies in a section of the image, which is mapped, and nobody else uses it (the caller's promise).
         let initial = unsafe { core::slice::from_raw_parts_mut(at, new.place.size as usize) };

@@ -31,8 +31,7 @@ impl Memory {
         let mut all = self.0.borrow_mut();
         let found = all.iter().position(|(other, _)| Rc::ptr_eq(other, image)).map(|index| all.remove(index));
         let one = found.unwrap_or_else(|| {
-            let wanted: Vec<Wanted<'_>> =
-                side.variables.iter().map(|one| Wanted { address: one.place.address, symbol: &one.name }).collect();
+            let wanted: Vec<Wanted<'_>> = side.variables.iter().map(Wanted::new).collect();
             let before = all.last().map(|(_, known)| &**known);
             let known = file().map(|source| Known::read(source, &wanted, before)).unwrap_or_default();
             (image.clone(), Rc::new(known))
@@ -48,13 +47,10 @@ impl Memory {
     /// In which scopes of the source these variables are declared, as far as debug information says.
     pub(super) fn scopes(&self, whose: Whose<'_, '_>, of: &[u32]) -> HashMap<u32, Scope> {
         let known = self.known(whose);
-        if known.of.is_empty() {
+        if known.of.is_empty() && known.other_forms.is_empty() {
             return HashMap::new();
         }
-        let variable = |index: &u32| {
-            let one = whose.side.get(*index)?;
-            Some((*index, Wanted { address: one.place.address, symbol: &one.name }))
-        };
+        let variable = |index: &u32| Some((*index, Wanted::new(whose.side.get(*index)?)));
         let (indices, wanted): (Vec<u32>, Vec<Wanted<'_>>) = of.iter().filter_map(variable).unzip();
         let scopes = (whose.file)().map(|source| known.scopes(source, &wanted)).unwrap_or_default();
         indices.into_iter().zip(scopes).filter_map(|(index, scope)| Some((index, scope?))).collect()
@@ -80,7 +76,7 @@ impl Typed {
     /// None: there is no debug information. Variables move as they are then.
     pub(super) fn read(memory: &Memory, old: Whose<'_, '_>, new: Whose<'_, '_>, matching: &Matching) -> Option<Typed> {
         let before = memory.known(old);
-        if before.of.is_empty() && before.damage.is_none() {
+        if before.of.is_empty() && before.other_forms.is_empty() && before.damage.is_none() {
             return None;
         }
         let after = memory.known(new);
@@ -105,6 +101,12 @@ impl Typed {
     /// The types of this variable of the old version and of the new one, if both are known.
     pub(super) fn get(&self, old: u32) -> Option<Pair> {
         *self.pairs.get(old as usize)?
+    }
+
+    /// Is a variable of the old version, or the one that it is in the new one, not kept as its type says, and not in the
+    /// same way in both?
+    pub(super) fn is_other_form(&self, old: u64, new: u64) -> bool {
+        self.old.other_forms.get(&old) != self.new.other_forms.get(&new)
     }
 
     pub(super) fn has_changed(&self, pair: Pair) -> bool {

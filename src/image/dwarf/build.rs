@@ -2,9 +2,9 @@
 
 use super::super::debug::{Found, Unknown, Wanted};
 use super::super::types::{Kind, MAX_DEPTH, Member, Nonsense, Place as At, Role, Type, TypeId, Types};
-use super::Reader;
 use super::find::{Place, origin};
-use gimli::{AttributeValue, DebuggingInformationEntry, SectionId, UnitOffset, UnitSectionOffset, constants as c};
+use super::{Entry, Reader};
+use gimli::{AttributeValue, SectionId, UnitOffset, UnitSectionOffset, constants as c};
 use std::collections::HashMap;
 
 use super::units::{Builder, Handle};
@@ -17,8 +17,6 @@ pub(super) enum Memo {
     Made(TypeId),
     Failed,
 }
-
-type Entry<'a> = DebuggingInformationEntry<Reader<'a>>;
 
 const INCOMPLETE: Unknown = Unknown::Type(Nonsense("it is declared but not defined"));
 
@@ -35,7 +33,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn of_variable(
+    pub(super) fn of_variable(
         &self,
         unit: &Handle<'a>,
         entry: &Entry<'a>,

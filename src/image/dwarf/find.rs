@@ -84,8 +84,7 @@ impl<'a> Builder<'a, '_> {
         }
         for start in self.unit_offsets()?.iter() {
             let unit = self.unit_at(*start)?;
-            let base = unit.addr_base.0;
-            let end = base.saturating_add(table_len(table, &unit));
+            let (base, end) = addresses(table, &unit);
             let (first, last) =
                 (known.partition_point(|(at, _)| *at < base), known.partition_point(|(at, _)| *at < end));
             let mine = known.get(first..last).unwrap_or_default();
@@ -373,6 +372,12 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
+/// Where a unit's addresses are in the table of all.
+pub(super) fn addresses(table: &[u8], unit: &Unit<Reader<'_>>) -> (usize, usize) {
+    let base = unit.addr_base.0;
+    (base, base.saturating_add(table_len(table, unit)))
+}
+
 /// How long a unit's table of addresses is, in bytes from its base.
 fn table_len(table: &[u8], unit: &Unit<Reader<'_>>) -> usize {
     if unit.version() < 5 {
@@ -383,7 +388,7 @@ fn table_len(table: &[u8], unit: &Unit<Reader<'_>>) -> usize {
     header.and_then(little).map_or(0, |length| (length as usize).saturating_sub(4))
 }
 
-fn little(bytes: &[u8]) -> Option<u64> {
+pub(super) fn little(bytes: &[u8]) -> Option<u64> {
     (bytes.len() <= 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
@@ -431,7 +436,7 @@ fn through_table(info: &[u8], unit: &Unit<Reader<'_>>, indices: &Numbers<usize>)
     memchr::memchr2_iter(c::DW_OP_addrx.0, c::DW_OP_GNU_addr_index.0, bytes).filter_map(hit).collect()
 }
 
-fn may_have_location(tag: DwTag) -> bool {
+pub(super) fn may_have_location(tag: DwTag) -> bool {
     matches!(tag, c::DW_TAG_variable | c::DW_TAG_member)
 }
 

@@ -7,12 +7,13 @@ mod build;
 mod declared;
 mod files;
 mod find;
+mod forms;
 mod scope;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 mod units;
 
-use super::debug::{Asked, Found, Unknown, Wanted, What};
+use super::debug::{Asked, Found, Hints, Numbers, Unknown, Wanted, What};
 use super::symbols::Source;
 use super::types::TypeId;
 use files::{Bytes, Sections};
@@ -23,6 +24,8 @@ use units::Builder;
 
 /// Where DWARF is read from.
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
+type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
+type Expression<'a> = gimli::Expression<Reader<'a>>;
 
 pub(super) fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
     let source = asked.source;
@@ -59,7 +62,19 @@ fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown>
         .unwrap_or(());
     }
     share(wanted, &mut found.of);
+    if asked.what == What::Types {
+        // Those that were not described in the image before are not now.
+        let known = |one: &Wanted<'_>| before.of.get(&Hints::key(one.symbol)) == Some(&None);
+        builder.other_forms(&open(wanted, &found, |one| !known(one)), wanted, &mut found);
+        found.forget_other_forms(wanted);
+    }
     Ok(found)
+}
+
+/// The variables that have no type yet, by address.
+fn open(wanted: &[Wanted<'_>], found: &Found, which: impl Fn(&Wanted<'_>) -> bool) -> Numbers<usize> {
+    let open = wanted.iter().zip(&found.of).zip(0..).filter(|((one, ty), _)| ty.is_none() && which(one));
+    open.map(|((one, _), index)| (one.address, index)).collect()
 }
 
 /// Gives the same type to all symbols of one address.
@@ -108,6 +123,11 @@ fn in_split(
     let builder = Builder::new(dwarf);
     let places = builder.indexed(&part.indices, asked.wanted)?;
     answer(&builder, &places, asked, found);
+    if asked.what == What::Types {
+        let is_open = |index: &usize| found.of.get(*index) == Some(&None);
+        let open = part.indices.iter().filter(|(_, index)| is_open(index)).map(|(number, index)| (*number, *index));
+        builder.other_forms_in_all(&open.collect(), asked.wanted, found);
+    }
     Ok(())
 }
 

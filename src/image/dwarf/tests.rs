@@ -165,7 +165,7 @@ fn types_after(bytes: &[u8], path: &Path, names: &[&str], before: &Hints) -> Res
             symbol.split('.').any(|part| part == *name) || symbol.contains(&mangled) && !symbol.contains("_ZGV")
         };
         let symbol = all.iter().find(|symbol| is_it(&symbol.name)).unwrap_or_else(|| panic!("no symbol for {name}"));
-        Wanted { address: symbol.place.address, symbol: &symbol.name }
+        Wanted::new(symbol)
     });
     let wanted: Vec<Wanted<'_>> = wanted.collect();
     variable_types(source, &wanted, before)
@@ -229,6 +229,24 @@ fn c_with_split_units_and_their_package() {
             fs::remove_file(library.directory.path().join("guest.so.dwp")).unwrap();
             assert!(library.types(&["counter"]).unwrap().iter().all(|text| text == "none"), "{what}, none");
         }
+    }
+}
+
+#[test]
+fn variables_that_an_optimiser_keeps_in_another_form() {
+    let text = "static int flag, whole; static struct { int a, b, c; } parts;
+        int cr_main(int *at, int op) { if (op) { flag = 9; parts.b = op; } else { at[0] = flag; at[1] = parts.b; }
+        parts.c += op; return parts.c + whole++; }";
+    for flags in [&["-gdwarf-4"][..], &["-gdwarf-5"], &["-gdwarf-4", "-gsplit-dwarf"], &["-gdwarf-5", "-gsplit-dwarf"]]
+    {
+        let library = Library::build(text, "c", "clang", &[]);
+        library.tool(&[&["clang", "-O2", "-fPIC", "-c", "guest.c"], flags].concat());
+        library.tool(&["clang", "-shared", "-o", "guest.so", "guest.o"]);
+        let path = library.directory.path().join("guest.so");
+        let found = types_of(&fs::read(&path).unwrap(), &path, &["flag", "1", "whole"]).unwrap();
+        let described: Vec<bool> = found.of.iter().map(Option::is_some).collect();
+        assert_eq!(described, [false, false, true], "{flags:?}");
+        assert_eq!(found.other_forms.len(), 2, "{flags:?}");
     }
 }
 
