@@ -8,6 +8,7 @@ mod dist;
 mod header;
 mod libs;
 mod machine;
+mod microsoft;
 mod packages;
 mod platforms;
 mod readme;

@@ -1,6 +1,7 @@
 //! The programs that the tests need beside Rust. On Debian, as root, they are installed.
 
 use crate::machine::Machine;
+use crate::microsoft;
 use crate::tools::{command, exists, output, run};
 use crate::zig;
 use anyhow::{Context, Result, bail};
@@ -44,7 +45,11 @@ pub(crate) fn install() -> Result<()> {
 /// As above, for another machine.
 pub(crate) fn install_for(machine: &Machine) -> Result<()> {
     provide(&NEEDED)?;
-    provide(&machine.needs()?)
+    provide(&machine.needs()?)?;
+    if machine.is_windows() {
+        provide(&microsoft::NEEDS)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn provide(needed: &[(&'static str, &'static str)]) -> Result<()> {

@@ -4,7 +4,7 @@ use crate::cmake::{self, WAYS};
 use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
-use crate::{bench, checks, demo, header, libs, packages, platforms, readme, suites, symbols, wine, zig};
+use crate::{bench, checks, demo, header, libs, microsoft, packages, platforms, readme, suites, symbols, wine, zig};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
@@ -59,6 +59,7 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
     let mut steps = vec![Step::new(name("packages"), || packages::install_for(machine))];
     if machine.is_windows() {
         steps.push(Step::new(name("wine"), || wine::prepare(machine)));
+        steps.push(Step::new(name("header by Microsoft's rules"), microsoft::check));
     }
     steps.extend([
         Step::new(name("libraries"), || libs::build(machine)).links(platform),
