@@ -4,9 +4,19 @@
 #include "../guest/crashing.h"
 
 #include <csignal>
-#include <sys/syscall.h>
 #include <thread>
-#include <unistd.h>
+
+#ifdef _WIN32
+#include <windows.h>
+#define CODE_OF_SIGSEGV EXCEPTION_ACCESS_VIOLATION
+#define C_LIBRARY "msvcrt"
+#define thread_number() GetCurrentThreadId()
+#else
+#include <sys/syscall.h>
+#define CODE_OF_SIGSEGV SIGSEGV
+#define C_LIBRARY "libc"
+#define thread_number() syscall(SYS_gettid)
+#endif
 
 namespace {
 
@@ -74,7 +84,7 @@ void is_at(const cr_crash &crash, size_t frame, const char *function, const char
     if (frame >= crash.frame_count || !contains(crash.frames[frame]->function, function) ||
         !contains(crash.frames[frame]->file, SOURCE) || crash.frames[frame]->line != line_of(mark)) {
         cr_crash_write(&crash, 2);
-        check_failed(__FILE__, __LINE__, "frame %zu is not %s at line %u", frame, function, line_of(mark));
+        check_failed(__FILE__, __LINE__, "frame %u is not %s at line %u", unsigned(frame), function, line_of(mark));
     }
 }
 
@@ -97,13 +107,13 @@ std::string text_of(const cr_crash *crash) {
 void names_functions_and_lines(const char *guest) {
     Crashing p(guest);
     const cr_crash &crash = p.crash(CRASH_READ);
-    CHECK_EQ(SIGSEGV, crash.code);
+    CHECK_EQ(CODE_OF_SIGSEGV, crash.code);
     CHECK_EQ(CR_SEGFAULT, crash.failure);
     CHECK_EQ(0, crash.address);
     CHECK_TEXT("CR_STEP", crash.operation);
     CHECK_EQ(1, crash.version);
-    CHECK_EQ(syscall(SYS_gettid), crash.thread);
-    CHECK_CONTAINS("SIGSEGV at address 0x0", crash.what);
+    CHECK_EQ(thread_number(), crash.thread);
+    CHECK_CONTAINS(NAME_OF_SIGSEGV " at address 0x0", crash.what);
     is_at(crash, 0, "square", "inlined");
     CHECK(crash.frames[0]->inlined);
     is_at(crash, 1, "shapes::Circle::area", "area");
@@ -207,15 +217,17 @@ SCENARIO(crash_record_leads_through_other_libraries) {
     const cr_crash &crash = p.crash(CRASH_ABORT);
     CHECK_EQ(SIGABRT, crash.code);
     // On 32-bit x86 system calls are made by code of the kernel's.
-    CHECK(contains(crash.frames[0]->module, "libc") || contains(crash.frames[0]->module, "linux-gate"));
+    CHECK(contains(crash.frames[0]->module, C_LIBRARY) || contains(crash.frames[0]->module, "linux-gate"));
     const cr_crash_frame &guest = frame_of(crash, "fail");
     CHECK_EQ(line_of("abort"), guest.line);
     ends_in_cr_main(crash);
+#ifndef _WIN32 // there raise() is no fault
     Crashing raise("crashing_o2");
     const cr_crash &raised = raise.crash(CRASH_RAISE);
     CHECK_EQ(SIGFPE, raised.code);
     frame_of(raised, "fail");
     ends_in_cr_main(raised);
+#endif
 }
 
 SCENARIO(crash_record_leads_through_the_host) {
@@ -338,7 +350,7 @@ SCENARIO(crash_record_as_text) {
     Crashing p("crashing_o0");
     std::string text = text_of(&p.crash(CRASH_WRITE));
     std::string first = text.substr(0, text.find('\n'));
-    CHECK_CONTAINS("SIGSEGV at address 0x10", first.c_str());
+    CHECK_CONTAINS(NAME_OF_SIGSEGV " at address 0x10", first.c_str());
     CHECK_CONTAINS(" in CR_STEP of version 1, thread ", first.c_str());
     CHECK_CONTAINS("\n#0 ", text.c_str());
     CHECK_CONTAINS((std::string(SOURCE) + ":" + std::to_string(line_of("write")) + " (libguest1.so+0x").c_str(),

@@ -1,4 +1,5 @@
 // CR_GUARD_HANG: a step that does not end is interrupted, but only in the guest's own code.
+#ifndef _WIN32
 #include "controlled.h"
 
 #include "../guest/crashing.h"
@@ -199,3 +200,5 @@ SCENARIO(hang_limit_needs_the_guard) {
     CHECK(!cr_plugin_open_with(ctx, path_of("libguest.so"), options));
     CHECK_CONTAINS("CR_GUARD_HANG", cr_plugin_error(ctx));
 }
+
+#endif

@@ -13,6 +13,8 @@
 #ifdef _WIN32
 
 #include <direct.h>
+#include <fcntl.h>
+#include <io.h>
 #include <stdlib.h>
 
 /* The numbers that cr_plugin.failure and SCENARIO_DIES have for exceptions that are no signals there. */
@@ -33,6 +35,7 @@
 /* Files get their rights from their directory. */
 #define mkdir(path, mode) _mkdir(path)
 #define setenv(name, value, overwrite) _putenv_s(name, value)
+#define pipe(ends) _pipe(ends, 65536, _O_BINARY)
 
 #ifdef __cplusplus
 extern "C" {

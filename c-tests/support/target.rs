@@ -6,6 +6,10 @@
 #![allow(dead_code)] // each suite uses a part
 
 use std::ffi::OsStr;
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
+#[cfg(windows)]
+use std::os::windows::fs::symlink_file as symlink;
 use std::process::Command;
 
 /// The Rust triple.
@@ -59,7 +63,7 @@ pub(crate) fn find_linker(linker: &str) -> Option<String> {
     if matches!(linker, "lld" | "mold") {
         std::fs::create_dir_all(&place).ok()?;
         // Tests do it at the same time; one of them succeeds.
-        let _ = std::os::unix::fs::symlink(program, place.join(name));
+        let _ = symlink(program, place.join(name));
     }
     Some(format!("-B{}", place.display()))
 }

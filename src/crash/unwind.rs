@@ -111,13 +111,15 @@ fn is_return(address: usize, images: &Images) -> bool {
     address != 0 && images.is_code(address - 1)
 }
 
-/// Leaves out the middle of what is too long to be read.
+/// Leaves out the middle of what is too long to be read. If some of it was not saved, that is in the middle.
 fn shorten(frames: Vec<Frame>) -> Vec<Frame> {
     if frames.len() <= 2 * SHOWN {
         return frames;
     }
-    let (first, rest) = frames.split_at(SHOWN);
-    let (_, last) = rest.split_at(rest.len() - SHOWN);
+    let gap = frames.iter().position(|frame| frame.skipped > 0);
+    let (first, rest) = frames.split_at(gap.unwrap_or(SHOWN).min(SHOWN));
+    let last_begins = (frames.len() - SHOWN).max(gap.unwrap_or(0)) - first.len();
+    let (_, last) = rest.split_at(last_begins);
     let mut shown = first.to_vec();
     let end = first.last().map_or(0, |frame| frame.stack);
     shown.extend(last.iter().enumerate().map(|(index, frame)| match index {
@@ -125,4 +127,37 @@ fn shorten(frames: Vec<Frame>) -> Vec<Frame> {
         _ => *frame,
     }));
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, shorten};
+
+    fn frames(count: usize, gap: Option<usize>) -> Vec<Frame> {
+        let frame = |index: usize| Frame {
+            address: index,
+            returned_to: true,
+            skipped: if Some(index) == gap { 5000 } else { 0 },
+            stack: 100 * index + if gap.is_some_and(|gap| index >= gap) { 5000 } else { 0 },
+        };
+        (0..count).map(frame).collect()
+    }
+
+    /// The frames that are left, and for each gap the frame behind it and its size.
+    fn shown(frames: Vec<Frame>) -> (Vec<usize>, Vec<(usize, usize)>) {
+        let gaps =
+            frames.iter().filter(|frame| frame.skipped > 0).map(|frame| (frame.address, frame.skipped)).collect();
+        (frames.into_iter().map(|frame| frame.address).collect(), gaps)
+    }
+
+    #[test]
+    fn the_middle_of_many_frames_is_left_out_in_one_gap() {
+        let both = |first: core::ops::Range<usize>, last: core::ops::Range<usize>| first.chain(last).collect();
+        assert_eq!(shown(shorten(frames(64, None))), ((0..64).collect(), vec![]));
+        assert_eq!(shown(shorten(frames(100, None))), (both(0..32, 68..100), vec![(68, 3700)]));
+        assert_eq!(shown(shorten(frames(60, Some(10)))), ((0..60).collect(), vec![(10, 5000)]));
+        assert_eq!(shown(shorten(frames(70, Some(50)))), (both(0..32, 50..70), vec![(50, 6900)]));
+        assert_eq!(shown(shorten(frames(70, Some(10)))), (both(0..10, 38..70), vec![(38, 7900)]));
+        assert_eq!(shown(shorten(frames(200, Some(100)))), (both(0..32, 168..200), vec![(168, 18700)]));
+    }
 }

@@ -1,7 +1,7 @@
 //! The functions that an image exports, by their place: all that is known of one that is stripped.
 
 use super::elf::File;
-use super::{Format, Target};
+use super::{Format, Target, pe};
 use goblin::elf::section_header::SHN_UNDEF;
 
 /// The exported function that this address in the file is in.
@@ -15,7 +15,8 @@ pub(crate) fn exported_function(bytes: &[u8], target: Target, address: u64) -> O
             })?;
             String::from_utf8(linked.name(&function).to_vec()).ok()
         }
-        // Their lists of exports have no sizes.
-        Format::MachO | Format::Pe => None,
+        Format::Pe => pe::function_at(bytes, target, address),
+        // Its list of exports has no sizes.
+        Format::MachO => None,
     }
 }

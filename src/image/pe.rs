@@ -3,9 +3,11 @@
 //! The tables are read here, each through a bounds check. Of goblin only constants and names are used: its reader of
 //! whole images follows many tables that are of no interest, and refuses images that Windows loads.
 
+mod exports;
 mod symbols;
 mod tables;
 
+pub(super) use exports::function_at;
 pub(super) use symbols::{regions, symbols};
 
 use super::pdb::{self, Pdb};
@@ -25,6 +27,7 @@ const ZERO: &[u8] = b".bss";
 /// The data directories that are looked at, by their numbers.
 const EXPORTS: usize = 0;
 const IMPORTS: usize = 1;
+const EXCEPTIONS: usize = 3;
 const CERTIFICATES: usize = 4;
 const RELOCATIONS: usize = 5;
 const DEBUG: usize = 6;
@@ -63,7 +66,7 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     let needed = tables::imports(&view)?;
     tables::thread_local(&view)?;
     tables::relocations(&view)?;
-    check_export(&view, entry)?;
+    exports::check(&view, entry)?;
     let (lifecycle, patches) = take_entry(&view)?;
     let extent = 0..headers.image_size.into();
     Ok(Image {
@@ -329,38 +332,6 @@ impl<'a> View<'a> {
         let bytes = self.at(address)?;
         bytes.get(..bytes.iter().position(|byte| *byte == 0)?)
     }
-}
-
-/// Does the image export this function, and is it its own?
-fn check_export(view: &View<'_>, entry: &str) -> Result<(), Error> {
-    let missing = || Error::NoEntry(entry.to_owned());
-    let bad = || nonsense("export table");
-    let (table, size) = view.headers.directory(view.bytes, EXPORTS).ok_or_else(missing)?;
-    let field = |offset: u32| table.checked_add(offset).and_then(|at| view.u32(at)).ok_or_else(bad);
-    let (functions, names) = (field(20)?, field(24)?);
-    let (function_table, name_table, number_table) = (field(28)?, field(32)?, field(36)?);
-    // Each name takes a pointer of the file: more than the file has room for is nonsense, and would take long.
-    if u64::from(names) * 4 > view.bytes.len() as u64 || u64::from(functions) * 4 > view.bytes.len() as u64 {
-        return Err(bad());
-    }
-    let mut found = None;
-    let item = |table: u32, index: u32, size: u32| table.checked_add(index.checked_mul(size)?);
-    for index in 0..names {
-        let name = item(name_table, index, 4).and_then(|at| view.u32(at)).ok_or_else(bad)?;
-        if view.text(name).ok_or_else(bad)? == entry.as_bytes() {
-            found = Some(item(number_table, index, 2).and_then(|at| view.u16(at)).ok_or_else(bad)?);
-        }
-    }
-    let number = u32::from(found.ok_or_else(missing)?);
-    if number >= functions {
-        return Err(bad());
-    }
-    let address = item(function_table, number, 4).and_then(|at| view.u32(at)).ok_or_else(bad)?;
-    // An address inside the export table is that of the name of another library's function.
-    if (table..table.saturating_add(size)).contains(&address) {
-        return Err(Error::Format(format!("its {entry} is a forwarder to another library")));
-    }
-    if view.is_code(address) { Ok(()) } else { Err(Error::Format(format!("its {entry} is not a function"))) }
 }
 
 /// Takes the entry point (DllMain and the start of the C runtime) out of the loader's sight.

@@ -1,7 +1,7 @@
 //! Symbols and regions of PE images.
 
 use super::{WINDOWS, build, optional, set};
-use crate::image::{Kind, Source, Symbol, regions, symbols};
+use crate::image::{Kind, Source, Symbol, exported_function, regions, symbols};
 use std::path::Path;
 use std::process::Command;
 
@@ -49,6 +49,23 @@ fn variables_and_functions_are_found_with_their_sizes() {
     assert_eq!(of("helper.count"), Some((Kind::Object, 4, true)));
     assert_eq!(of("helper").map(|symbol| (symbol.0, symbol.2)), Some((Kind::Function, true)));
     assert_eq!(of("cr_main").map(|symbol| (symbol.0, symbol.2)), Some((Kind::Function, false)));
+}
+
+#[test]
+fn exported_functions_are_found_by_an_address_inside_them() {
+    let whole = build_mingw(&[]);
+    let mut places = Vec::new();
+    symbols(Source { bytes: &whole, path: Path::new("") }, WINDOWS, &mut |_| true, &mut |symbol| {
+        places.push((symbol.name.into_owned(), symbol.place.address));
+    })
+    .unwrap();
+    let place = |name: &str| places.iter().find(|(known, _)| known == name).unwrap().1;
+    let stripped = build_mingw(&["-s"]);
+    let at = |address: u64| exported_function(&stripped, WINDOWS, address);
+    assert_eq!(at(place("cr_main")).as_deref(), Some("cr_main"));
+    assert_eq!(at(place("cr_main") + 9).as_deref(), Some("cr_main"));
+    assert_eq!(at(place("helper") + 1), None, "it is not exported");
+    assert_eq!(at(u64::MAX), None);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use std::sync::Mutex;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::System::Diagnostics::Debug::{
     AddVectoredExceptionHandler, CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD, ReadProcessMemory,
-    RemoveVectoredExceptionHandler, RtlCaptureContext, RtlUnwindEx,
+    RemoveVectoredExceptionHandler, RtlCaptureContext, RtlLookupFunctionEntry, RtlUnwindEx, RtlVirtualUnwind,
+    UNW_FLAG_NHANDLER,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThreadStackLimits, SetThreadStackGuarantee};
 
@@ -129,7 +130,6 @@ impl Drop for Hook {
 /// EXCEPTION_RECORD.ExceptionFlags: the frames are being unwound, or the target of that has been reached.
 const UNWINDING: u32 = 0x2 | 0x4 | 0x20 | 0x40;
 /// EXCEPTION_DISPOSITION (excpt.h).
-const CONTINUE_EXECUTION: c_int = 0;
 const CONTINUE_SEARCH: c_int = 1;
 
 /// The exception handler of the assembly entry, named in its unwind information.
@@ -148,39 +148,32 @@ pub(crate) unsafe extern "C" fn on_exception(
     if description.ExceptionFlags & UNWINDING != 0 || !EXCEPTIONS.iter().any(|(known, ..)| *known == code) {
         return CONTINUE_SEARCH;
     }
-    // SAFETY: the system passes the state of the thread, to be changed if it is to go on.
-    let machine = unsafe { &mut *context };
-    if ABANDONED.get() == frame.addr() {
-        // A second fault, in a destructor or a __finally block that unwinding has called: no more of them.
-        let overflow = code == status::EXCEPTION_STACK_OVERFLOW as u32;
-        machine.Rip = guard::landing() as u64;
-        machine.Rsp = frame.addr() as u64;
-        machine.Rax = overflow.into();
-        return CONTINUE_EXECUTION;
-    }
-    let fault = classify(description);
-    match guard::armed(&registers(machine), |_| fault) {
-        Some(landing) if landing.stack == frame.addr() => {
-            ABANDONED.set(landing.stack);
-            let overflow = usize::from(fault.overflow) as *const c_void;
-            // SAFETY: the system passes what unwinding needs.
-            let dispatcher = unsafe { &*dispatcher };
-            // Runs the __finally blocks and destructors of the frames in between, and goes on at the landing place.
-            // SAFETY: the frame is that of a guarded call in progress, and the place is inside its function.
-            unsafe {
-                RtlUnwindEx(
-                    frame,
-                    landing.instruction as *const c_void,
-                    record,
-                    overflow,
-                    dispatcher.ContextRecord,
-                    dispatcher.HistoryTable,
-                );
-            }
-            CONTINUE_SEARCH // not reached
+    let overflow = code == status::EXCEPTION_STACK_OVERFLOW as u32;
+    // A second fault, in a destructor or a __finally block that unwinding has called, is not reported; unwinding goes on
+    // behind that block ("collided unwind").
+    if ABANDONED.get() != frame.addr() {
+        // SAFETY: the system passes the state of the thread.
+        let machine = unsafe { &*context };
+        match guard::armed(&registers(machine), |_| classify(description)) {
+            Some(landing) if landing.stack == frame.addr() => ABANDONED.set(landing.stack),
+            _ => return CONTINUE_SEARCH,
         }
-        _ => CONTINUE_SEARCH,
     }
+    // SAFETY: the system passes what unwinding needs.
+    let dispatcher = unsafe { &*dispatcher };
+    // Runs the __finally blocks and destructors of the frames in between, and goes on at the landing place.
+    // SAFETY: the frame is that of a guarded call in progress, and the place is inside its function.
+    unsafe {
+        RtlUnwindEx(
+            frame,
+            guard::landing() as *const c_void,
+            record,
+            usize::from(overflow) as *const c_void,
+            dispatcher.ContextRecord,
+            dispatcher.HistoryTable,
+        );
+    }
+    CONTINUE_SEARCH // not reached
 }
 
 /// So much stack is needed to look for the handlers of frames and to unwind: two contexts and then some.
@@ -207,11 +200,14 @@ unsafe extern "system" fn on_last_page(pointers: *mut EXCEPTION_POINTERS) -> i32
     if (low..high).contains(&stack) && stack - low > ENOUGH_STACK {
         return EXCEPTION_CONTINUE_SEARCH;
     }
-    let Some(landing) = guard::armed(&registers(machine), |_| classify(description)) else {
-        return EXCEPTION_CONTINUE_SEARCH;
+    let landing = match ABANDONED.get() {
+        0 => guard::armed(&registers(machine), |_| classify(description)).map(|landing| landing.stack),
+        // By what unwinding has called.
+        abandoned => Some(abandoned),
     };
-    machine.Rip = landing.instruction as u64;
-    machine.Rsp = landing.stack as u64;
+    let Some(landing) = landing else { return EXCEPTION_CONTINUE_SEARCH };
+    machine.Rip = guard::landing() as u64;
+    machine.Rsp = landing as u64;
     machine.Rax = 1;
     EXCEPTION_CONTINUE_EXECUTION
 }
@@ -311,11 +307,38 @@ pub(super) unsafe fn leave(landing: &Landing) -> ! {
     }
 }
 
-/// Where the calling thread is, about.
+/// Where the function goes on that has called the calling one.
 #[inline(never)]
-pub(super) fn here() -> Registers {
-    let mut machine = CONTEXT::default();
-    // SAFETY: room for the registers.
-    unsafe { RtlCaptureContext(&raw mut machine) };
-    registers(&machine)
+pub(super) fn caller() -> Registers {
+    /// The system stores vector registers with instructions that want it so; the binding does not know.
+    #[derive(Default)]
+    #[repr(align(16))]
+    struct Aligned(CONTEXT);
+    let mut machine = Aligned::default();
+    // SAFETY: aligned room for the registers.
+    unsafe { RtlCaptureContext(&raw mut machine.0) };
+    // Out of this function, and out of the one that has called it.
+    for _ in 0..2 {
+        let (mut base, mut data, mut frame) = (0, null_mut(), 0);
+        // SAFETY: room for the answer; there is no table of what was found before.
+        let function = unsafe { RtlLookupFunctionEntry(machine.0.Rip, &raw mut base, null_mut()) };
+        if function.is_null() {
+            break;
+        }
+        let context = &raw mut machine.0;
+        // SAFETY: the function that the registers are in, the registers, and room for the answers.
+        unsafe {
+            RtlVirtualUnwind(
+                UNW_FLAG_NHANDLER,
+                base,
+                machine.0.Rip,
+                function,
+                context,
+                &raw mut data,
+                &raw mut frame,
+                null_mut(),
+            )
+        };
+    }
+    registers(&machine.0)
 }

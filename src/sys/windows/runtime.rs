@@ -117,7 +117,7 @@ unsafe extern "C" fn on_abort<const RUNTIME: usize>(number: c_int) {
             unsafe { signal(SIGABRT, *handler as *const () as usize) };
         }
     };
-    if let Some(landing) = guard::armed(&super::fault::here(), |_| super::fault::abort()) {
+    if let Some(landing) = guard::armed(&super::fault::caller(), |_| super::fault::abort()) {
         stay();
         // SAFETY: the landing place of a guarded call of this thread. What lies between is the guest's and the
         // runtime's, which holds no lock while a handler runs.
