@@ -7,9 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
-#ifdef _WIN32
-#include "on_windows.h"
-#else
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -19,7 +16,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#endif
 
 namespace {
 

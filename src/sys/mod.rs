@@ -14,23 +14,25 @@ use windows as system;
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) mod no_limit;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 mod no_notify;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_limit as limit;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 pub(crate) use no_notify::Subscription;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use unix::limit;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::notify::Subscription;
+#[cfg(windows)]
+pub(crate) use windows::notify::Subscription;
 
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) use system::thread;
 pub(crate) use system::{
-    Destructors, FileId, FileKind, Library, Process, c_path, copy, copy_new, fault, identity, is_alive, is_locked,
-    lifecycle_arguments, may_reuse_files, modules, open_existing, os_str, remove, spawn, stat, take_over, thread_id,
-    write_at, write_new, write_protected, write_to,
+    Destructors, FileId, FileKind, FileNumber, Library, Process, c_path, copy, copy_new, fault, identity, is_alive,
+    is_locked, lifecycle_arguments, may_reuse_files, modules, number, number_at, open_existing, os_str, remove, spawn,
+    stat, take_over, thread_id, write_at, write_new, write_protected, write_to,
 };
 
 use core::ops::Range;

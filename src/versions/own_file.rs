@@ -1,7 +1,7 @@
 //! A file that was made by us, and goes with its owner.
 
 use super::{Content, split};
-use crate::sys::{self, FileId};
+use crate::sys::{self, FileNumber};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Dropped, the file is removed. Another one that has taken its place is not ours.
 pub(crate) struct OwnFile {
     path: PathBuf,
-    id: FileId,
+    number: FileNumber,
     /// What it was made with.
     permissions: u32,
 }
@@ -17,7 +17,7 @@ pub(crate) struct OwnFile {
 impl OwnFile {
     /// The open file at this path, which was just made.
     pub(super) fn new(path: PathBuf, file: &File, permissions: u32) -> io::Result<OwnFile> {
-        Ok(OwnFile { id: sys::identity(file)?.id, path, permissions })
+        Ok(OwnFile { number: sys::number(file)?, path, permissions })
     }
 
     /// Gives it another name, which must be free, and another content; nobody has it mapped. None: that cannot be done,
@@ -26,7 +26,7 @@ impl OwnFile {
         if permissions != self.permissions || !sys::may_reuse_files() {
             return None;
         }
-        let (file, size) = sys::take_over(&self.path, path, |found| self.is(found.id))?;
+        let (file, size) = sys::take_over(&self.path, path, |found| found == self.number)?;
         path.clone_into(&mut self.path);
         let written = match content {
             Content::Of(source) => {
@@ -50,17 +50,13 @@ impl OwnFile {
 
     /// Is the file that was made still there?
     pub(super) fn is_intact(&self) -> bool {
-        sys::stat(&sys::c_path(&self.path)).is_ok_and(|found| self.is(found.id))
-    }
-
-    fn is(&self, found: FileId) -> bool {
-        found.device == self.id.device && found.inode == self.id.inode
+        sys::number_at(&sys::c_path(&self.path)).is_ok_and(|found| found == self.number)
     }
 
     /// Opens the file that was made, to read it.
     pub(super) fn open(&self) -> Option<File> {
         let file = File::open(&self.path).ok()?;
-        self.is(sys::identity(&file).ok()?.id).then_some(file)
+        (sys::number(&file).ok()? == self.number).then_some(file)
     }
 
     /// False if it is still there, and ours.

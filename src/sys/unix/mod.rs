@@ -123,6 +123,19 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus::from(unsafe { buffer.assume_init() }))
 }
 
+/// What makes a file that was made by us the same file, whatever is in it: device and inode.
+pub(crate) type FileNumber = (u64, u64);
+
+/// The number of an open file.
+pub(crate) fn number(file: &File) -> io::Result<FileNumber> {
+    identity(file).map(|file| (file.id.device, file.id.inode))
+}
+
+/// The number of the file at a path.
+pub(crate) fn number_at(path: &CStr) -> io::Result<FileNumber> {
+    stat(path).map(|file| (file.id.device, file.id.inode))
+}
+
 /// Opens a file for reading. What has taken its place, such as a FIFO, is not waited for.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)

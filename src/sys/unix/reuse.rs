@@ -1,6 +1,6 @@
 //! A file of ours that is made another one, which costs less than to remove it and to make a new one.
 
-use super::{FileStatus, c_path, identity};
+use super::{FileNumber, c_path, identity};
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,10 +29,10 @@ pub(crate) fn may_reuse_files() -> bool {
 
 /// Gives the file the name `new`, which must be free, and opens it to be written, if it is still the one that is meant;
 /// its size. None: it is not, somebody else has a name for it, too, or this file system cannot do that.
-pub(crate) fn take_over(old: &Path, new: &Path, is_it: impl FnOnce(&FileStatus) -> bool) -> Option<(File, u64)> {
+pub(crate) fn take_over(old: &Path, new: &Path, is_it: impl FnOnce(FileNumber) -> bool) -> Option<(File, u64)> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(old).ok()?;
     let status = identity(&file).ok()?;
-    if !is_it(&status) || status.links != 1 {
+    if !is_it((status.id.device, status.id.inode)) || status.links != 1 {
         return None;
     }
     let (from, to) = (c_path(old), c_path(new));

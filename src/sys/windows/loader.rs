@@ -28,6 +28,7 @@ impl Library {
     /// The libraries that it needs are looked for beside the image, beside the `original` that it is a copy of, and
     /// then where programs look.
     pub(crate) fn open(path: &Path, original: &Path, _entry: &CStr, needed: &[String]) -> Result<Library, Error> {
+        let all_loaded = needed.iter().all(|name| is_loaded(name));
         let _beside = (path.parent() != original.parent()).then(|| original.parent().map(SearchPath::with));
         // SAFETY: the image has been checked, and its constructors are hidden; those of the libraries that it needs
         // are run by the loader as in any program.
@@ -37,8 +38,10 @@ impl Library {
             !beside(path) && !beside(original) && !is_found(name)
         };
         let handle = library.map_err(|error| Error::Load(load_text(&error, needed.iter().find(missing))))?.into_raw();
-        // It may have brought a C runtime of its own.
-        runtime::hook();
+        if !all_loaded {
+            // It may have brought a C runtime of its own.
+            runtime::hook();
+        }
         Ok(Library { handle: handle as HMODULE })
     }
 
@@ -88,7 +91,8 @@ fn long(path: &Path) -> OsString {
     result
 }
 
-fn prefixed(path: &Path) -> OsString {
+/// The path with the prefix that makes it be taken as it is, if it is too long without.
+pub(super) fn prefixed(path: &Path) -> OsString {
     // What the functions of the system take without the prefix, less room for a file's name in a directory.
     const SHORT: usize = 247;
     let text = path.as_os_str();
@@ -134,6 +138,11 @@ impl Drop for SearchPath {
         // SAFETY: NULL or the string that the system gave us.
         unsafe { kernel::SetDllDirectoryW(before) };
     }
+}
+
+/// Is there a library of this name in the process?
+fn is_loaded(name: &str) -> bool {
+    dl::Library::open_already_loaded(name).is_ok()
 }
 
 /// Is there a library of this name where programs look?

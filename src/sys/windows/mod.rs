@@ -4,13 +4,14 @@ mod destructors;
 pub(crate) mod fault;
 mod loader;
 mod modules;
+pub(crate) mod notify;
 mod runtime;
 
 pub(crate) use destructors::Destructors;
 pub(crate) use loader::{Library, lifecycle_arguments};
 pub(crate) use modules::modules;
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -23,10 +24,12 @@ use std::path::Path;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
-    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, WAIT_OBJECT_0,
+    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_LOCK_VIOLATION, ERROR_SHARING_VIOLATION, HANDLE, NTSTATUS,
+    RtlNtStatusToDosError, WAIT_OBJECT_0,
 };
 use windows_sys::Win32::Globalization::{CP_ACP, MultiByteToWideChar};
 use windows_sys::Win32::Storage::FileSystem as files;
+use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 use windows_sys::Win32::System::Memory::{PAGE_READWRITE, VirtualProtect};
 use windows_sys::Win32::System::Threading::{
     GetCurrentThreadId, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
@@ -64,10 +67,14 @@ pub(crate) struct FileStatus {
 ///
 /// The file is opened for its attributes alone, which neither a linker that is writing it nor a scanner can forbid.
 pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
+    identity(&open_to_look(path)?)
+}
+
+fn open_to_look(path: &CStr) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Without the flag a directory could not be opened, and would not be told from a missing file.
     options.access_mode(files::FILE_READ_ATTRIBUTES).custom_flags(files::FILE_FLAG_BACKUP_SEMANTICS);
-    identity(&options.open(os_str(path))?)
+    options.open(os_str(path))
 }
 
 /// Looks at an open file.
@@ -96,6 +103,42 @@ pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
     Ok(FileStatus { id, kind, permissions: 0 })
 }
 
+/// What makes a file that was made by us the same file, whatever is in it: the index on the volume. It stays on its
+/// volume, and to ask for that one, too, takes wine three hundred times as long.
+pub(crate) type FileNumber = i64;
+
+/// The number of an open file.
+pub(crate) fn number(file: &File) -> io::Result<FileNumber> {
+    // windows-sys has this function among those for drivers, whose import library would become a part of ours.
+    #[link(name = "ntdll")]
+    unsafe extern "system" {
+        fn NtQueryInformationFile(
+            file: HANDLE,
+            status: *mut IO_STATUS_BLOCK,
+            information: *mut c_void,
+            length: u32,
+            class: c_int,
+        ) -> NTSTATUS;
+    }
+    const FILE_INTERNAL_INFORMATION: c_int = 6;
+    let mut number: FileNumber = 0;
+    let mut status = IO_STATUS_BLOCK::default();
+    let (room, length) = ((&raw mut number).cast(), size_of::<FileNumber>() as u32);
+    let file = file.as_raw_handle();
+    // SAFETY: an open handle, and room for the answers; this one is eight bytes.
+    let result = unsafe { NtQueryInformationFile(file, &raw mut status, room, length, FILE_INTERNAL_INFORMATION) };
+    if result < 0 {
+        // SAFETY: only translates a number.
+        return Err(io::Error::from_raw_os_error(unsafe { RtlNtStatusToDosError(result) }.cast_signed()));
+    }
+    Ok(number)
+}
+
+/// The number of the file at a path.
+pub(crate) fn number_at(path: &CStr) -> io::Result<FileNumber> {
+    number(&open_to_look(path)?)
+}
+
 /// Opens a file for reading.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     File::open(path)
@@ -117,7 +160,7 @@ pub(crate) fn may_reuse_files() -> bool {
     false
 }
 
-pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(&FileStatus) -> bool) -> Option<(File, u64)> {
+pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(FileNumber) -> bool) -> Option<(File, u64)> {
     None
 }
 
