@@ -650,9 +650,11 @@ scenarios! {
     #[test] #[ignore = "for Windows"] windows_utf8_paths
     #[test] #[ignore = "for Windows"] windows_long_paths
     #[test] #[ignore = "for Windows"] windows_locked_file_is_not_ready
+    #[test] #[ignore = "for Windows"] windows_file_that_another_process_holds_is_not_ready
     #[test] #[ignore = "for Windows"] windows_libraries_beside_the_original_are_found
     #[test] #[ignore = "for Windows"] windows_each_version_has_a_pdb_of_its_own
     #[test] #[ignore = "for Windows"] windows_pdb_beside_the_guest_is_found_and_may_be_missing
+    #[test] #[ignore = "for Windows"] windows_pdb_that_is_held_too_long_is_done_without
     #[test] #[ignore = "for Windows"] windows_guest_of_microsofts_abi_with_a_pdb
     #[test] #[ignore = "for Windows"] windows_two_processes
     #[test] #[ignore = "for Windows"] windows_copies_that_stay_mapped_are_swept_later

@@ -323,6 +323,53 @@ SCENARIO(windows_locked_file_is_not_ready) {
     CHECK_TEXT("libguest.so", list("."));
 }
 
+SCENARIO(windows_file_that_another_process_holds_is_not_ready) {
+    if (is_second("holder")) {
+        HANDLE lock = CreateFileA("libguest.so", GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr);
+        CHECK(lock != INVALID_HANDLE_VALUE);
+        write_file("held", "", 0);
+        wait_for_file("go");
+        CloseHandle(lock);
+        return;
+    }
+    SetEnvironmentVariableA("CR_TEST_ROLE", "holder");
+    Plugin p("general_a");
+    auto hold = [] {
+        HANDLE holder = start("windows_file_that_another_process_holds_is_not_ready");
+        wait_for_file("held");
+        return holder;
+    };
+    auto let_go = [](HANDLE holder) {
+        write_file("go", "", 0);
+        CHECK_EQ(0, status_of(holder));
+        CHECK_EQ(0, std::remove("held"));
+        CHECK_EQ(0, std::remove("go"));
+    };
+    // The first version: there is nothing else to run.
+    HANDLE holder = hold();
+    for (int i = 0; i < 3; ++i) {
+        CHECK_EQ(-2, p.update());
+        CHECK_CONTAINS("libguest.so", cr_plugin_error(p.ctx));
+        CHECK_TRACE("", p);
+    }
+    let_go(holder);
+    CHECK_EQ(0, p.update());
+    CHECK_TRACE("a.load@1 a.step@1", p);
+    // The next one, which the old one does not wait for.
+    p.install("general_b");
+    holder = hold();
+    for (int i = 0; i < 3; ++i) {
+        CHECK_EQ(0, p.update());
+        CHECK_TRACE("a.step@1", p);
+        CHECK_CONTEXT(p, 1, CR_NONE, 2, 0);
+    }
+    let_go(holder);
+    CHECK_EQ(0, p.update());
+    CHECK_TRACE("a.unload@1 b.load@2 b.step@2", p);
+    p.close();
+    CHECK_TEXT("libguest.so", list("."));
+}
+
 SCENARIO(windows_libraries_beside_the_original_are_found) {
     CHECK_EQ(0, mkdir("game", 0755));
     CHECK_EQ(0, mkdir("copies", 0755));
@@ -430,6 +477,30 @@ SCENARIO(windows_pdb_beside_the_guest_is_found_and_may_be_missing) {
     CloseHandle(debugger);
     p.close();
     CHECK_TEXT(("libguest.so " + name).c_str(), list("."));
+}
+
+SCENARIO(windows_pdb_that_is_held_too_long_is_done_without) {
+    // Beside the guest, since other scenarios use the linker's, too.
+    std::string pdb = path_of_pdb("pdb_a");
+    std::string name = pdb.substr(pdb.find_last_of("/\\") + 1);
+    size_t size = 0, pdb_size = 0;
+    char *bytes = read_file(guest_path("pdb_a"), &size);
+    char *pdb_bytes = read_file(pdb.c_str(), &pdb_size);
+    bytes[std::string(bytes, size).find(pdb) + 1] = '#';
+    write_file(name.c_str(), pdb_bytes, pdb_size);
+    HANDLE linker = CreateFileA(name.c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING, 0, nullptr);
+    CHECK(linker != INVALID_HANDLE_VALUE);
+    Plugin p("general_a");
+    install_bytes(bytes, size, p.path.c_str());
+    CHECK_EQ(0, p.update());
+    CHECK_TEXT(("libguest.so libguest1.so " + name).c_str(), list("."));
+    CHECK(contains("libguest1.so", pdb.substr(2))); // it still names the linker's
+    CloseHandle(linker);
+    p.touch();
+    CHECK_EQ(0, p.update());
+    CHECK_EQ(2, p.ctx.version);
+    CHECK(same_file(name.c_str(), "libguest2.pdb"));
+    p.close();
 }
 
 SCENARIO(windows_guest_of_microsofts_abi_with_a_pdb) {

@@ -2,9 +2,11 @@
 
 use crate::machine::{self, Machine};
 use crate::tools::{Scratch, command, output, root, run, work_dir};
+use crate::watched::Watched;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 /// One way to build: generator, compiler, configuration.
 #[derive(Clone, Copy)]
@@ -73,18 +75,12 @@ pub(crate) fn project(way: Way) -> Result<()> {
     build_and_test(&name, root(), way, &[])
 }
 
-/// The project for another machine, as one cross-compiles with CMake, and one sample run.
-pub(crate) fn cross(machine: &Machine) -> Result<()> {
-    let build = build_dir(&format!("cross-{}", machine.triple));
+/// Configures the project at `source` for another machine in the directory `build`, as one cross-compiles with CMake,
+/// and builds it.
+fn build_cross(machine: &Machine, source: &Path, build: &Path, settings: &[String]) -> Result<()> {
     let environment = machine.environment()?;
     let mut configure = command("cmake");
-    configure.arg("-S").arg(root()).arg("-B").arg(&build).args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
-    configure.arg(format!("-DCR_CARGO_TARGET={}", machine.triple));
-    // The cargo of the other steps: another one would compile everything anew.
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        configure.arg(format!("-DCR_CARGO={}", cargo.display()));
-    }
-    configure.arg(format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()));
+    configure.arg("-S").arg(source).arg("-B").arg(build).args(["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]);
     if machine.is_windows() {
         configure.arg(format!("-DCMAKE_TOOLCHAIN_FILE={}", root().join("cmake/mingw-w64.cmake").display()));
     } else {
@@ -94,15 +90,67 @@ pub(crate) fn cross(machine: &Machine) -> Result<()> {
         configure.arg(format!("-DCMAKE_CXX_COMPILER={}", machine.compiler("g++")));
     }
     configure.arg(format!("-DCMAKE_CROSSCOMPILING_EMULATOR={}", machine.runner.replace(' ', ";")));
-    run(configure.envs(environment.clone()))?;
-    run(command("cmake").arg("--build").arg(&build).envs(environment.clone()))?;
+    run(configure.args(settings).envs(environment.clone()))?;
+    run(command("cmake").arg("--build").arg(build).envs(environment))
+}
+
+fn test_cross(machine: &Machine, build: &Path, names: &str) -> Result<()> {
+    let mut ctest = command("ctest");
+    ctest.arg("--test-dir").arg(build).args(["--output-on-failure", "--timeout", "300", "--no-tests=error"]);
+    run(ctest.envs(machine.environment()?).args(["--tests-regex", names]))
+}
+
+fn cross_dir(machine: &Machine) -> PathBuf {
+    build_dir(&format!("cross-{}", machine.triple))
+}
+
+/// The project for another machine.
+pub(crate) fn cross(machine: &Machine) -> Result<()> {
+    let mut settings = vec![
+        format!("-DCR_CARGO_TARGET={}", machine.triple),
+        format!("-DCR_CARGO_TARGET_DIR={}", machine.target_dir().display()),
+    ];
+    // The cargo of the other steps: another one would compile everything anew.
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        settings.push(format!("-DCR_CARGO={}", cargo.display()));
+    }
+    let build = cross_dir(machine);
+    build_cross(machine, root(), &build, &settings)?;
     // The scenarios run as Rust tests, too, with the list of those that an emulator cannot run. Here it is shown
     // that CTest runs what was built.
-    let mut ctest = command("ctest");
-    ctest.arg("--test-dir").arg(&build).args(["--output-on-failure", "--timeout", "300", "--no-tests=error"]);
-    run(ctest
-        .envs(environment)
-        .args(["--tests-regex", "^s1_|r01_threads|shared.r01_crash_of_the_host_between|dlopen_library_lives"]))
+    let names = "^s1_|r01_threads|shared.r01_crash_of_the_host_between|dlopen_library_lives|sample.callbacks";
+    test_cross(machine, &build, names)
+}
+
+/// The build of `cross` installed, and used by a project that is cross-compiled, too: with each of the libraries, and
+/// with the samples, of which a host runs, and reloads a guest that has been touched.
+pub(crate) fn find_package_cross(machine: &Machine) -> Result<()> {
+    let (prefix, build) = (build_dir("prefix-cross"), build_dir("find-cross"));
+    for folder in [&prefix, &build] {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+    }
+    run(command("cmake").arg("--install").arg(cross_dir(machine)).arg("--prefix").arg(&prefix))?;
+    let settings = [
+        "-DCR_FROM=find_package".to_owned(),
+        format!("-Dcr_DIR={}", prefix.join("lib/cmake/cr").display()),
+        format!("-DCR_SAMPLES={}", root().join("samples").display()),
+    ];
+    build_cross(machine, &consumer(), &build, &settings)?;
+    test_cross(machine, &build, ".")?;
+
+    let samples = build.join("samples/basic");
+    for (host, guest) in [("basic_host", "basic_guest"), ("basic_host_c", "basic_guest_cpp")] {
+        let guest = samples.join(format!("{guest}.dll"));
+        let host = Watched::start(machine.run(&samples.join(format!("{host}.exe"))).arg(&guest))?;
+        for version in ["version 1", "version 2"] {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !host.next_line(until)?.context("the host has ended")?.contains(version) {}
+            fs::File::options().append(true).open(&guest)?.set_modified(SystemTime::now())?;
+        }
+    }
+    Ok(())
 }
 
 /// Installs the build of `project` and returns the prefix.

@@ -236,6 +236,20 @@ impl Machine {
         environment
     }
 
+    /// This program of it, ready to be run here.
+    pub(crate) fn run(&self, program: &Path) -> Command {
+        let mut words = self.runner.split_whitespace();
+        let mut command = match words.next() {
+            Some(runner) => command(runner),
+            None => command(program),
+        };
+        if !self.runner.is_empty() {
+            command.args(words).arg(program);
+        }
+        command.envs(self.runner_environment());
+        command
+    }
+
     fn cargo_variable(&self, what: &str) -> String {
         format!("CARGO_TARGET_{}_{what}", self.triple.to_uppercase().replace('-', "_"))
     }

@@ -39,6 +39,9 @@ enum Command {
         /// Without pauses for the reader
         #[arg(long)]
         fast: bool,
+        /// On this platform, by its Rust triple, such as x86_64-pc-windows-gnu; without it, on this machine
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
     },
     /// Run everything that can be tested on this machine
     Test {
@@ -76,7 +79,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Demo { fast } => demo::run(fast),
+        Command::Demo { fast, target } => demo::show(target.as_deref(), fast),
         Command::Test { only, target, all, list } => test::run(&only, target.as_deref(), all, list),
         Command::Bench { quick, write } => bench::run_all(bench::Settings { quick, write }),
         Command::Header => header::write().map(|changed| {

@@ -34,7 +34,7 @@ fn native(machine: &'static Machine) -> Result<Vec<Step>> {
         Step::new("pkg-config", cmake::pkg_config),
         Step::new("readme", readme::check),
         Step::new("benchmarks", bench::smoke),
-        Step::new("demo", || demo::run(true)),
+        Step::new("demo", move || demo::run(machine, true)),
     ])
 }
 
@@ -71,6 +71,8 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
         Step::new(name("cmake"), || cmake::cross(machine)).tests(platform, format!("CMake, {how}")),
     ]);
     if machine.is_windows() {
+        steps.push(Step::new(name("find_package"), || cmake::find_package_cross(machine)));
+        steps.push(Step::new(name("demo"), move || demo::run(machine, true)));
         steps.push(Step::new(name("benchmarks"), || wine::bench(machine)));
     }
     Ok(steps)

@@ -4,7 +4,8 @@
 mod screen;
 mod stage;
 
-use crate::libs;
+use crate::machine::{self, Machine};
+use crate::{libs, packages, wine};
 use anyhow::{Result, bail};
 use screen::Screen;
 use stage::Stage;
@@ -15,8 +16,24 @@ use std::thread;
 /// The guest as it is at first.
 const GUEST: &str = include_str!("guest.c");
 
-pub(crate) fn run(fast: bool) -> Result<()> {
-    let libraries = libs::build_native()?;
+/// `cargo xtask demo`.
+pub(crate) fn show(target: Option<&str>, fast: bool) -> Result<()> {
+    let machine = match target {
+        Some(triple) => machine::find(triple)?,
+        None => machine::native()?,
+    };
+    if machine.foreign {
+        packages::install_for(machine)?;
+    }
+    if machine.is_windows() {
+        wine::prepare(machine)?;
+    }
+    run(machine, fast)
+}
+
+/// Shows it on this machine, or on another one that is emulated here.
+pub(crate) fn run(machine: &'static Machine, fast: bool) -> Result<()> {
+    libs::build(machine)?;
     let screen = Screen::new(fast);
 
     // Where nobody reads along, the guest may speak more often.
@@ -24,7 +41,7 @@ pub(crate) fn run(fast: bool) -> Result<()> {
     screen.title("A host is started. This is its guest:");
     screen.source(&guest);
     thread::sleep(screen.time(1500));
-    let mut stage = Stage::open(screen, &libraries, &guest)?;
+    let mut stage = Stage::open(machine, screen, &guest)?;
     stage.watch(&["guest: frame", "good morning from version 1"])?;
     stage.passed("version 1 runs")?;
 

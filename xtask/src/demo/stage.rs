@@ -1,6 +1,8 @@
 //! The guest's source and binary, and the host that runs it.
 
 use super::screen::Screen;
+use crate::libs;
+use crate::machine::Machine;
 use crate::tools::{Scratch, root};
 use crate::watched::Watched;
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct Stage {
+    machine: &'static Machine,
     screen: Screen,
     host: Watched,
     source: String,
@@ -23,18 +26,19 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Compiles the host and the first guest, and starts the host.
-    pub(super) fn open(screen: Screen, libraries: &Path, source: &str) -> Result<Self> {
+    pub(super) fn open(machine: &'static Machine, screen: Screen, source: &str) -> Result<Self> {
         let folder = Scratch::new("demo")?;
-        let host = folder.path().join("host");
-        let mut compile = compiler();
-        compile.arg(root().join("samples/basic/basic_host.c"));
-        compile.arg(libraries.join("libcr.a")).args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-o"]).arg(&host);
-        must(&mut compile)?;
+        let host = folder.path().join(host_name(machine));
+        let mut compile = compiler(machine);
+        compile.arg(root().join("samples/basic/basic_host.c")).arg(machine.lib_dir().join("libcr.a"));
+        compile.args(libs::native_libs(machine)?.iter().map(|library| format!("-l{library}")));
+        must(compile.arg("-o").arg(&host))?;
 
-        let guest = folder.path().join("libguest.so");
-        build_guest(folder.path(), source, &guest)?;
-        let host = Watched::start(Command::new(&host).arg(&guest))?;
-        Ok(Self { screen, host, source: source.to_owned(), folder, frame: 0 })
+        let guest = folder.path().join(guest_name(machine));
+        build_guest(machine, folder.path(), source, &guest)?;
+        let mut run = machine.run(&host);
+        let host = Watched::start(run.arg(&guest))?;
+        Ok(Self { machine, screen, host, source: source.to_owned(), folder, frame: 0 })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -42,7 +46,7 @@ impl Stage {
     }
 
     pub(super) fn guest(&self) -> PathBuf {
-        self.folder().join("libguest.so")
+        self.folder().join(guest_name(self.machine))
     }
 
     /// Begins a part of the show.
@@ -96,7 +100,7 @@ impl Stage {
 
     /// Compiles the guest into `output` as it stands now.
     pub(super) fn compile_to(&self, output: &Path) -> Result<()> {
-        build_guest(self.folder(), &self.source, output)
+        build_guest(self.machine, self.folder(), &self.source, output)
     }
 
     /// Compiles the guest; the host finds the new file at its next update.
@@ -155,24 +159,33 @@ impl Stage {
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect::<Result<_>>()?;
         left.sort();
-        if left != ["guest.c", "host", "libguest.so"] {
+        if left != ["guest.c", host_name(self.machine), guest_name(self.machine)] {
             bail!("the host left files behind: {left:?}");
         }
         Ok(())
     }
 }
 
-fn compiler() -> Command {
-    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+fn host_name(machine: &Machine) -> &'static str {
+    if machine.is_windows() { "host.exe" } else { "host" }
+}
+
+fn guest_name(machine: &Machine) -> &'static str {
+    if machine.is_windows() { "libguest.dll" } else { "libguest.so" }
+}
+
+fn compiler(machine: &Machine) -> Command {
+    let own = if machine.foreign { None } else { std::env::var_os("CC") };
+    let mut cc = Command::new(own.unwrap_or_else(|| machine.compiler("gcc").into()));
     cc.args(["-g", "-Wall"]).arg("-I").arg(root().join("include"));
     cc
 }
 
 /// The file appears at once, as from a build that moves its result into place.
-fn build_guest(folder: &Path, source: &str, output: &Path) -> Result<()> {
+fn build_guest(machine: &Machine, folder: &Path, source: &str, output: &Path) -> Result<()> {
     let (c, new) = (folder.join("guest.c"), folder.join("new.so"));
     fs::write(&c, source)?;
-    must(compiler().args(["-shared", "-fPIC"]).arg(&c).arg("-o").arg(&new))?;
+    must(compiler(machine).args(["-shared", "-fPIC"]).arg(&c).arg("-o").arg(&new))?;
     fs::rename(&new, output)?;
     Ok(())
 }
