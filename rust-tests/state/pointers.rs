@@ -147,3 +147,58 @@ fn nothing_is_followed_in_safest_mode() {
     run.step().unwrap();
     assert_eq!(run.io[0], before);
 }
+
+#[test]
+fn what_is_in_a_variable_whose_type_has_changed_is_followed() {
+    let state = "static struct item *item; static int *count; static char *name; static int *first; static int *inner;
+                 static void *all; static int *gone; struct item_list { struct item items[3]; };
+                 static struct item_list list, *lists;";
+    let keep = "KEEP(list); KEEP(item); KEEP(count); KEEP(name); KEEP(first); KEEP(inner); KEEP(all); KEEP(gone); KEEP(lists);";
+    let old = c(
+        &format!("struct item {{ int id; int gone; struct {{ int x, y; }} at; int count; char name[8]; }}; {state}"),
+        &format!(
+            "{keep} for (int i = 0; i < 3; i++) {{ list.items[i].id = 10 + i; list.items[i].count = 20 + i; list.items[i].at.y = 30 + i; }}
+             __builtin_strcpy(list.items[2].name, \"name\"); item = &list.items[1]; count = &list.items[2].count; name = list.items[2].name + 1;
+             first = &list.items[2].id; inner = &list.items[1].at.y; all = &list.items[2]; gone = &list.items[0].gone; lists = &list;"
+        ),
+    );
+    let new = c(
+        &format!(
+            "{FILLER} struct item {{ double weight; int count; int id; struct {{ int z, y, x; }} at; char name[16]; }}; {state}"
+        ),
+        &format!(
+            "{keep} io[0] = item == &list.items[1]; io[1] = item->id; io[2] = *count; io[3] = !__builtin_strcmp(name, \"ame\");
+             io[4] = *first; io[5] = *inner; io[6] = all == &list.items[2]; io[7] = lists == &list;"
+        ),
+    );
+    crate::typed::each(&old, &new, |run, toolchain| {
+        let report = run.report();
+        assert_eq!(run.io[..8], [1, 11, 22, 1, 12, 31, 1, 1], "{toolchain:?} {report:?}");
+        assert!(said(&report, StateKind::CR_ENTRY_DANGLING, "gone", "list"), "{report:?}");
+    });
+}
+
+#[test]
+fn pointers_to_members_go_with_the_layout_of_their_class() {
+    let guest = |before: &str, step: &str| {
+        cpp(
+            &format!(
+                "struct S {{ {before} int a, b; virtual int f() {{ return a; }} virtual int g() {{ return b; }} }};
+                 static int S::*CR_STATE at = nullptr; static int (S::*CR_STATE call)() = nullptr; static int kept; static S object;"
+            ),
+            &format!("KEEP(at); KEEP(call); KEEP(kept); KEEP(object); {step}"),
+        )
+    };
+    let old = guest("", "at = &S::b; call = &S::g; kept = 5;");
+    let look =
+        "io[0] = at == &S::b; io[1] = at == nullptr; io[2] = call == &S::g; io[3] = call == nullptr; io[4] = kept;";
+    crate::typed::each(&old, &guest("", look), |run, toolchain| {
+        assert_eq!(run.io[..5], [1, 0, 1, 0, 5], "{toolchain:?} {:?}", run.report());
+    });
+    crate::typed::each(&old, &guest("int z;", look), |run, toolchain| {
+        assert_eq!(run.io[..5], [0, 1, 1, 0, 5], "{toolchain:?} {:?}", run.report());
+    });
+    crate::typed::each(&old, &guest("virtual int e() { return 1; }", look), |run, toolchain| {
+        assert_eq!(run.io[..5], [1, 0, 0, 1, 5], "{toolchain:?} {:?}", run.report());
+    });
+}

@@ -40,8 +40,12 @@ pub(crate) enum Kind {
         element: TypeId,
         count: u64,
     },
-    /// A pointer, a reference or a function pointer.
+    /// A pointer, a reference or a function pointer. Its name tells to what.
     Pointer,
+    /// A pointer to a member of a class: a number that stands for it as long as this layout of the class is the same.
+    MemberPointer {
+        layout: u64,
+    },
     /// Known by its size only.
     Opaque,
 }
@@ -110,6 +114,7 @@ impl Types {
         core::mem::discriminant(&ty.kind).hash(&mut hasher);
         match &ty.kind {
             Kind::Integer { signed } => signed.hash(&mut hasher),
+            Kind::MemberPointer { layout } => layout.hash(&mut hasher),
             Kind::Enum { signed, names } => (signed, names).hash(&mut hasher),
             Kind::Bool | Kind::Float | Kind::Pointer | Kind::Opaque => {}
             Kind::Array { element, count } => {
@@ -176,7 +181,7 @@ impl Types {
         }
         match &ty.kind {
             Kind::Pointer | Kind::Integer { .. } if offset == 0 && ty.size == width => Word::Pointer,
-            Kind::Opaque => Word::Pointer,
+            Kind::Opaque | Kind::MemberPointer { .. } => Word::Pointer,
             Kind::Pointer | Kind::Integer { .. } | Kind::Bool | Kind::Float | Kind::Enum { .. } => Word::Other,
             Kind::Array { element, .. } => match self.get(*element) {
                 // std::byte is an enum.
@@ -191,6 +196,26 @@ impl Types {
                 };
                 members.iter().map(word).max().unwrap_or(Word::Other)
             }
+        }
+    }
+
+    /// What the pointer at `offset` points to, by name.
+    pub(crate) fn pointee(&self, id: TypeId, offset: u64) -> Option<&str> {
+        let ty = self.get(id)?;
+        match &ty.kind {
+            Kind::Pointer => {
+                let rust = ["*mut ", "*const ", "&mut ", "&"].iter().find_map(|prefix| ty.name.strip_prefix(prefix));
+                let name = rust.map(|path| path.rsplit("::").next().unwrap_or(path));
+                Some(name.unwrap_or(&ty.name).trim_end_matches(['*', '&', ' ']))
+            }
+            Kind::Array { element, .. } => self.pointee(*element, offset % self.size(*element)),
+            Kind::Struct(members) | Kind::Union(members) => members.iter().find_map(|member| match member.place {
+                Place::Bytes(start) if start <= offset && offset - start < self.size(member.ty) => {
+                    self.pointee(member.ty, offset - start)
+                }
+                _ => None,
+            }),
+            _ => None,
         }
     }
 

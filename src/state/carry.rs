@@ -232,7 +232,14 @@ impl<'c> Carrier<'c, '_> {
             let word = types.map_or(Word::Pointer, |(types, pair)| types.word_at(pair, offset));
             let Some(goal) = goals.get(&pointer.to).filter(|_| word != Word::Other) else { continue };
             let was = self.origin.base.wrapping_add(pointer.to as usize);
-            let is = goal.address.map(|address| self.to.base.wrapping_add(address as usize));
+            let within = match (goal.inside, &self.variables.types) {
+                (Some((variable, inside)), Some(all)) => {
+                    all.follow(variable, inside, types.map(|(_, pair)| (pair, offset)))
+                }
+                _ => Some(0),
+            };
+            let is = goal.address.zip(within);
+            let is = is.map(|(address, within)| self.to.base.wrapping_add(address.wrapping_add(within) as usize));
             // Bytes that may be anything are only changed where it is plain what they are.
             if is.is_none() || (is != Some(was) && word == Word::Raw && !goal.landmark) {
                 tallies.dangling.note(&goal.what);

@@ -229,7 +229,7 @@ impl<'a> Converter<'a, '_> {
 }
 
 /// What tells the members apart: the name, and for those without one their order.
-fn keys(members: &[Member]) -> Vec<(&str, Role, usize)> {
+pub(super) fn keys(members: &[Member]) -> Vec<(&str, Role, usize)> {
     let mut unnamed = 0..;
     let nth = |member: &Member| if member.name.is_empty() { unnamed.next().unwrap_or(0) } else { 0 };
     let nth: Vec<usize> = members.iter().map(nth).collect();

@@ -3,7 +3,8 @@
 //! [`Snapshot`] is the saved state; there is one. It goes into the next version at a reload, and into an older one at a
 //! rollback. [`Plan`] says how: where both images have symbols, variable by variable, otherwise section by section.
 //! `side` is the variables of one version, `names` what stays the same of their names, `matching` which is which, `typed`
-//! and `convert` what their types have to do with it, `pointers` where pointers into the image go, `carry` the plan
+//! and `convert` what their types have to do with it, `pointers` where pointers into the image go, `follow` where
+//! in a variable that is another one now, `carry` the plan
 //! carried out, `migration` what the guest can do about it, and `report` what is said of it.
 
 mod block;
@@ -11,6 +12,7 @@ mod carry;
 mod convert;
 #[cfg(test)]
 mod convert_tests;
+mod follow;
 mod matching;
 #[cfg(test)]
 mod matching_tests;

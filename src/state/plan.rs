@@ -214,6 +214,7 @@ impl<'a> Variables<'a> {
             old_side: &self.old,
             new_side: &self.new,
             matching: &self.matching,
+            types: self.types.as_ref(),
         };
         Some(pointers::resolve(&images, &targets, &|to| *texts.get(&to)?))
     }

@@ -7,6 +7,7 @@ use super::matching::{Fate, Matching};
 use super::names;
 use super::plan::Files;
 use super::side::Side;
+use super::typed::Typed;
 use crate::error::Error;
 use crate::image::{self, Kind, Region, Source, Symbol, Target};
 use std::borrow::Cow;
@@ -33,17 +34,19 @@ pub(super) struct Goal {
     pub(super) address: Option<u64>,
     /// What it points to, for people.
     pub(super) what: String,
+    /// It is in a variable whose type has changed, whose address the other one is then: which, and how far in it was.
+    pub(super) inside: Option<(u32, u64)>,
     /// It is the beginning of a function, or in a virtual table: what looks like a pointer to it is one.
     pub(super) landmark: bool,
 }
 
 impl Goal {
     pub(super) fn found(address: u64, what: String) -> Goal {
-        Goal { address: Some(address), what, landmark: false }
+        Goal { address: Some(address), what, inside: None, landmark: false }
     }
 
     fn lost(what: String) -> Goal {
-        Goal { address: None, what, landmark: false }
+        Goal { address: None, what, inside: None, landmark: false }
     }
 }
 
@@ -54,6 +57,7 @@ pub(super) struct Images<'a> {
     pub(super) old_side: &'a Side<'a>,
     pub(super) new_side: &'a Side<'a>,
     pub(super) matching: &'a Matching,
+    pub(super) types: Option<&'a Typed>,
 }
 
 impl<'a> Images<'a> {
@@ -152,6 +156,9 @@ fn variable(images: &Images<'_>, address: u64) -> Option<Goal> {
     let offset = address - owner.place.address;
     Some(match images.matching.new_of.get(index)? {
         Fate::Is(new) => match images.new_side.get(*new) {
+            Some(new) if images.types.is_some_and(|types| types.is_converted(index as u32)) => {
+                Goal { inside: Some((index as u32, offset)), ..Goal::found(new.place.address, what) }
+            }
             Some(new) if offset < new.place.size => Goal::found(new.place.address + offset, what),
             _ => Goal::lost(what),
         },

@@ -1,6 +1,7 @@
 //! What debug information says of the variables that are carried.
 
 use super::convert::{self, Note, Sides};
+use super::follow;
 use super::matching::{Fate, Matching};
 use super::side::Side;
 use super::snapshot::WORD;
@@ -111,6 +112,20 @@ impl Typed {
 
     pub(super) fn has_changed(&self, pair: Pair) -> bool {
         self.old.types.signature(pair.old) != self.new.types.signature(pair.new)
+    }
+
+    /// Has this variable of the old version another type in the new one?
+    pub(super) fn is_converted(&self, old: u32) -> bool {
+        self.get(old).is_some_and(|pair| self.has_changed(pair))
+    }
+
+    /// Where what was `offset` bytes in this variable is in the new one, for the pointer `by`: the types of the variable
+    /// that it is in, and how far in. None: it is not there any more.
+    pub(super) fn follow(&self, old: u32, offset: u64, by: Option<(Pair, u64)>) -> Option<u64> {
+        let pair = self.get(old)?;
+        let pointee = by.and_then(|(pair, at)| self.old.types.pointee(pair.old, at));
+        let sides = Sides { old: &self.old.types, new: &self.new.types };
+        follow::follow(sides, (pair.old, pair.new), offset, pointee)
     }
 
     /// May the bytes of one become those of the other?

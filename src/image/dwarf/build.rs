@@ -109,10 +109,13 @@ impl<'a> Builder<'a, '_> {
                 // Rust says of a Box of something that it is a pointer of that name.
                 let trivial = !is_owner(&name);
                 let size = size().unwrap_or(word);
+                let name = if name.is_empty() { self.pointer_name(unit, &entry)? } else { name };
                 return Ok(types.add(Type { name, size, kind: Kind::Pointer, trivial })?);
             }
             // Of a member function it is two words.
-            c::DW_TAG_ptr_to_member_type => (size().unwrap_or(2 * word), Kind::Opaque),
+            c::DW_TAG_ptr_to_member_type => {
+                (size().unwrap_or(2 * word), Kind::MemberPointer { layout: self.class_layout(unit, &entry)? })
+            }
             c::DW_TAG_unspecified_type => (word, Kind::Opaque), // that of nullptr
             c::DW_TAG_enumeration_type => match size() {
                 Some(size) if entry.attr(c::DW_AT_declaration).is_none() => (size, self.enumeration(unit, &entry)?),

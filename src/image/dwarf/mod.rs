@@ -8,6 +8,7 @@ mod declared;
 mod files;
 mod find;
 mod forms;
+mod pointers;
 mod scope;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;

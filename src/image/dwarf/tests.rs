@@ -87,7 +87,7 @@ fn describe(types: &Types, id: TypeId) -> String {
             format!("{}{counts}", describe(types, inner))
         }
         Kind::Pointer => "*".into(),
-        Kind::Opaque => format!("?{}", ty.size),
+        Kind::Opaque | Kind::MemberPointer { .. } => format!("?{}", ty.size),
     };
     if !ty.trivial {
         text.push('!');
