@@ -38,10 +38,18 @@ pub(crate) fn run(host: &str, scenario: &str) {
     }
 }
 
+/// Says so if it is, and why.
+pub(crate) fn is_left_out(host: &str, test: &str) -> bool {
+    reason_to_skip(test).inspect(|reason| skipped(host, test, reason)).is_some()
+}
+
 /// Why the scenario cannot run here, if there is a reason.
 fn reason_to_skip(scenario: &str) -> Option<&'static str> {
-    let lists =
-        [(include_str!("emulator.list"), target::is_emulated()), (include_str!("windows.list"), target::is_windows())];
+    let lists = [
+        (include_str!("emulator.list"), target::is_emulated()),
+        (include_str!("windows.list"), target::is_windows()),
+        (include_str!("macos.list"), target::is_macos()),
+    ];
     let mut entries = lists.into_iter().filter(|(_, applies)| *applies).flat_map(|(list, _)| entries(list));
     entries.find(|(name, _)| *name == scenario).map(|(_, reason)| reason)
 }
@@ -56,6 +64,10 @@ fn entries(list: &'static str) -> impl Iterator<Item = (&'static str, &'static s
 pub(crate) fn left_out(of_windows: &[&'static str]) -> Vec<&'static str> {
     if target::is_windows() {
         entries(include_str!("windows.list")).map(|(name, _)| name).collect()
+    } else if target::is_macos() {
+        // Not all of them are scenarios, but tests of another kind.
+        let of_macos = entries(include_str!("macos.list")).map(|(name, _)| name);
+        of_macos.filter(|name| !name.starts_with("r16_")).chain(of_windows.iter().copied()).collect()
     } else {
         of_windows.to_vec()
     }
@@ -150,6 +162,11 @@ pub(crate) fn names(arguments: &[&str], file: &Path) -> Vec<String> {
 
 /// The names that a shared library or a program shows to others.
 pub(crate) fn exported(file: &Path) -> Vec<String> {
+    if target::is_macos() {
+        // Names in C begin with an underscore there; one of the linker's is the header of the file.
+        let names = names(&["-g", "-U"], file).into_iter().filter_map(|name| Some(name.strip_prefix('_')?.to_owned()));
+        return names.filter(|name| !name.starts_with("_mh_")).collect();
+    }
     if !target::is_windows() {
         return names(&["-D", "--defined-only"], file);
     }

@@ -4,7 +4,11 @@
 #include "state.h"
 
 #define ALIGNED(n) __attribute__((aligned(n)))
+#ifdef __APPLE__
+#define IN(name) __attribute__((section("__DATA," name)))
+#else
 #define IN(name) __attribute__((section(name)))
+#endif
 
 static int CR_STATE state[STATE_WORDS] = {STATE_FIRST};
 static int CR_STATE state_aligned[STATE_WORDS] ALIGNED(256) = {STATE_FIRST};

@@ -11,6 +11,15 @@
 #define CODE_OF_SIGSEGV EXCEPTION_ACCESS_VIOLATION
 #define C_LIBRARY "msvcrt"
 #define thread_number() GetCurrentThreadId()
+#elif defined(__APPLE__)
+#include <pthread.h>
+#define CODE_OF_SIGSEGV SIGSEGV
+#define C_LIBRARY "libsystem"
+static unsigned long long thread_number() {
+    uint64_t number = 0;
+    pthread_threadid_np(nullptr, &number);
+    return number;
+}
 #else
 #include <sys/syscall.h>
 #define CODE_OF_SIGSEGV SIGSEGV

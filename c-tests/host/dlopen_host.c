@@ -22,7 +22,7 @@ static struct cr_plugin ctx;
 static __thread volatile int crashing;
 static volatile int zero;
 
-#ifndef _WIN32
+#ifdef __GLIBC__
 /* glibc's own, behind the interposed ones. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -150,18 +150,18 @@ SCENARIO_DIES(dlopen_stack_overflow_on_a_thread_that_never_entered_dies_of_it, S
     on_thread(overflow);
 }
 
-static void *wait_and_crash(void *barrier) {
-    pthread_barrier_wait((pthread_barrier_t *)barrier);
+static void *wait_and_crash(void *lock) {
+    pthread_mutex_lock((pthread_mutex_t *)lock);
     return crash(NULL);
 }
 
 SCENARIO_DIES(dlopen_crash_on_a_thread_that_is_older_than_the_library_dies_of_it, SIGSEGV) {
     pthread_t thread;
-    pthread_barrier_t barrier;
-    CHECK_EQ(0, pthread_barrier_init(&barrier, NULL, 2));
-    CHECK_EQ(0, pthread_create(&thread, NULL, wait_and_crash, &barrier));
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    CHECK_EQ(0, pthread_mutex_lock(&lock));
+    CHECK_EQ(0, pthread_create(&thread, NULL, wait_and_crash, &lock));
     load_and_run();
-    pthread_barrier_wait(&barrier);
+    pthread_mutex_unlock(&lock);
     pthread_join(thread, NULL);
 }
 

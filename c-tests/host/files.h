@@ -43,7 +43,7 @@ int same_file(const char *one, const char *other);
 /* The names in a directory, sorted, with a space between: "a b c". From malloc. */
 char *list(const char *directory);
 
-/* How many lines of /proc/self/maps contain the text ("" for all). */
+/* How many mapped files, or parts of them, have a name that contains the text ("" for all). */
 int count_mapped(const char *text);
 
 /* Open descriptors of this process. */

@@ -1,5 +1,5 @@
 // CR_GUARD_HANG: a step that does not end is interrupted, but only in the guest's own code.
-#ifndef _WIN32
+#ifdef __linux__
 #include "controlled.h"
 
 #include "../guest/crashing.h"

@@ -1,5 +1,5 @@
 // CONTRACT §3 row 10: a file system that is really full.
-#ifndef _WIN32
+#ifdef __linux__
 #include "fixture.h"
 
 #include <sched.h>

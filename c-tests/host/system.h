@@ -1,6 +1,7 @@
 /* What the tests need of the system beyond C and C++: POSIX as it is, and on Windows what stands for it.
  *
- * Scenarios that are about POSIX itself are left out there; windows.list names each with its reason. */
+ * Scenarios that are about POSIX itself are left out there, and those about Linux elsewhere; windows.list and macos.list
+ * name each with its reason. */
 #ifndef CR_TEST_SYSTEM_H
 #define CR_TEST_SYSTEM_H
 
@@ -78,6 +79,9 @@ struct scenario;
 /* Runs a scenario in a process of its own, in a new directory of its own, which is removed afterwards. Returns
  * PASSED, FAILED or SKIPPED. */
 int run_apart(const struct scenario *scenario);
+
+/* POSIX: lets this process end when the one that has made it does, where the system can do that. */
+void end_with_parent(void);
 
 /* Renames a file, over another one if it is there. 0, or -1 if it cannot be done. */
 int replace_file(const char *from, const char *to);

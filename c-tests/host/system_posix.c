@@ -1,6 +1,6 @@
 /* See system.h. */
 #ifndef _WIN32
-#define _GNU_SOURCE /* nftw, mallinfo2 */
+#define _GNU_SOURCE /* nftw */
 #include "check.h"
 #include "files.h"
 #include "system.h"
@@ -9,12 +9,10 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 static volatile int *reached; /* shared with the child: it said about_to_die() */
@@ -74,7 +72,7 @@ int run_apart(const struct scenario *scenario) {
     chmod(directory, 0755); /* some scenarios go on as another user */
     child = fork();
     if (child == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        end_with_parent();
         no_core_dump();
         if (chdir(directory) != 0) {
             perror(directory);
@@ -109,34 +107,6 @@ long number_of_dead_process(void) {
     }
     CHECK_EQ(child, waitpid(child, NULL, 0));
     return child;
-}
-
-int count_mapped(const char *text) {
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[PATH_MAX + 128];
-    int count = 0;
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps)) {
-        count += strstr(line, text) != NULL;
-    }
-    fclose(maps);
-    return count;
-}
-
-int count_descriptors(void) {
-    DIR *directory = opendir("/proc/self/fd");
-    int count = 0;
-    CHECK(directory != NULL);
-    while (readdir(directory)) {
-        ++count;
-    }
-    closedir(directory);
-    return count;
-}
-
-size_t memory_in_use(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
 }
 
 #endif

@@ -1,6 +1,6 @@
 // Every way in which a file changes is noticed by the next update, also when the kernel is asked whether anything has
 // happened instead of the file being looked at. That begins once the file has been the same for a while.
-#ifndef _WIN32
+#ifdef __linux__
 #include "fixture.h"
 
 #include <atomic>

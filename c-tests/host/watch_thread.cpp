@@ -1,5 +1,5 @@
 // The option CR_WATCH: a thread watches the files, updates make no system call, and changes come a little later.
-#ifndef _WIN32
+#ifdef __linux__
 #include "fixture.h"
 
 #include <csignal>

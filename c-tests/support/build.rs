@@ -27,7 +27,8 @@ pub(crate) fn suite() -> &'static Suite {
 }
 
 /// The C files that are not part of the one large host.
-const COMMON: [&str; 4] = ["runner.c", "files.c", "system_posix.c", "system_windows.c"];
+const COMMON: [&str; 6] =
+    ["runner.c", "files.c", "system_posix.c", "system_linux.c", "system_macos.c", "system_windows.c"];
 const DLOPEN: &str = "dlopen_host.c";
 
 /// What a host needs besides the library.
@@ -64,7 +65,11 @@ fn prepare() -> Suite {
     let built = libraries.unwrap_or_else(|| target.join(format!("capi/{}/release", target::triple())));
     let suite = Suite {
         static_library: built.join("libcr.a"),
-        shared_library: built.join(if target::is_windows() { "cr.dll" } else { "libcr.so" }),
+        shared_library: built.join(match () {
+            () if target::is_windows() => "cr.dll",
+            () if target::is_macos() => "libcr.dylib",
+            () => "libcr.so",
+        }),
         directory,
     };
     let stamp = suite.directory.join("stamp");
@@ -90,6 +95,9 @@ fn build_library(target: &Path, crate_type: &str) {
     let mut command = Command::new(cargo);
     command.current_dir(root()).args(["rustc", "--quiet", "--lib", "--release", "--features", "capi"]);
     command.args(["--crate-type", crate_type, "--target", &target::triple(), "--target-dir"]).arg(target);
+    if target::is_macos() && crate_type == "cdylib" {
+        command.args(["--", "-C", "link-arg=-Wl,-install_name,@rpath/libcr.dylib"]);
+    }
     expect_success(&mut command);
 }
 
@@ -179,11 +187,20 @@ fn guests(directory: &Path) -> Vec<Job> {
                 other => named_compiler(other),
             };
             let output = directory.join(format!("{name}.so"));
+            if target::is_macos() {
+                // Symbols may be left open, as elsewhere by default.
+                command.arg("-Wl,-undefined,dynamic_lookup");
+            }
             if !target::is_windows() {
                 command.arg("-fPIC"); // code for Windows always is
             }
             command.args(["-shared", "-g", "-Wall", "-Wextra", "-I"]).arg(root().join("include"));
-            command.arg(&source).arg("-o").arg(&output).args(words.clone());
+            command.arg(&source).arg("-o").arg(&output);
+            for flag in words.clone() {
+                // Apple's linker does not strip: local symbols and debug information are left out one by one.
+                let stripped: &[&str] = if target::is_macos() { &["-Wl,-x", "-g0"] } else { &["-s"] };
+                command.args(if flag == "-s" { stripped } else { std::slice::from_ref(&flag) });
+            }
             if target::is_windows() && !x86 && !line.contains("msvc") {
                 command.arg("-L").arg(directory).arg("-lnowhere");
                 // The address is otherwise made of the file's name, which is the same for all versions of a guest only
@@ -229,10 +246,12 @@ fn named_compiler(name: &str) -> Command {
     }
 }
 
-/// There are linkers and switches for ELF alone.
+/// There are linkers and switches for ELF alone, and of those for macOS only its own.
 fn can_be_built(line: &str) -> bool {
     let elf = ["-fuse-ld=gold", "-fuse-ld=mold", "-Wl,-z,"];
+    let not_of_macos = ["-fuse-ld=", "-Wl,-", "-m32", "-m64", "imported_entry.c", " g++ "];
     !(target::is_windows() && elf.iter().any(|flag| line.contains(flag)))
+        && !(target::is_macos() && not_of_macos.iter().any(|flag| line.contains(flag)))
 }
 
 /// MinGW's compilers make code of one size of pointer.

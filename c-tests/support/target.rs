@@ -33,6 +33,11 @@ pub(crate) fn is_windows() -> bool {
     triple().contains("windows")
 }
 
+/// Is the target macOS?
+pub(crate) fn is_macos() -> bool {
+    triple().contains("apple")
+}
+
 /// A program of the target, ready to be run.
 pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
     match &runner()[..] {

@@ -3,10 +3,12 @@
 
 use crate::machine::{self, Machine};
 use crate::steps::Step;
-use crate::tools::{Scratch, command, find, output, root, run, work_dir};
-use crate::{libs, packages, symbols};
+use crate::tools::{Scratch, cargo, command, exists, find, output, root, run, work_dir};
+use crate::{libs, packages, suites, symbols};
 use anyhow::{Context, Result, bail};
 use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,6 +33,9 @@ pub(crate) const MACOS: [Target; 2] = [
 pub(crate) const MUSL: Target =
     Target { triple: "x86_64-unknown-linux-musl", zig: "x86_64-linux-musl", platform: "Linux x86_64 (musl)" };
 
+/// The test that shows that the suite in C and C++ can be built.
+const BUILT: &str = "hosts_and_guests_are_built";
+
 /// The samples: the source, and whether it is a host.
 const SAMPLES: [(&str, bool); 8] = [
     ("basic/basic_guest.c", false),
@@ -53,6 +58,7 @@ pub(crate) fn macos(target: Target) -> Vec<Step> {
         step("libraries", build).links(target.platform),
         step("symbols", check_library).links(target.platform),
         step("samples", samples).links(target.platform),
+        step("c tests", build_c_tests).links(target.platform),
     ]
 }
 
@@ -203,6 +209,24 @@ fn samples(target: Target) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The hosts and guests of the suite in C and C++, which a person with a Mac can run.
+fn build_c_tests(target: Target) -> Result<()> {
+    let mut tests = suites::runner(cargo());
+    tests.args(["--package", "cr-reload", "--test", "contract"]);
+    tests.env("CR_LIB_DIR", lib_dir(target)).env("CR_TEST_TARGET", target.triple);
+    for (variable, command) in [("CC", "cc"), ("CXX", "c++")] {
+        // One file, as compilers usually are.
+        let place = work_dir().join(format!("zig-{}", target.triple));
+        fs::create_dir_all(&place)?;
+        let file = place.join(command);
+        fs::write(&file, format!("#!/bin/sh\nexec python3 -m ziglang {command} -target {} \"$@\"\n", target.zig))?;
+        #[cfg(unix)]
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o755))?;
+        tests.env(format!("{variable}_{}", target.triple.replace('-', "_")), file);
+    }
+    run(tests.args(if exists("cargo-nextest") { &[BUILT][..] } else { &["--", BUILT] }))
 }
 
 /// A program without a dynamic loader says so.

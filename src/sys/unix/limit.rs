@@ -39,19 +39,7 @@ impl Hook {
     /// Begins the time of a call that this thread is about to make, until the result is dropped. `None`: the system has
     /// no timer to spare, and the call goes without.
     pub(crate) fn start(&self, limit: Duration, capture: *const Capture) -> Option<Limit> {
-        let mut event: libc::sigevent = zeroed();
-        event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = self.signal;
-        event.sigev_value.sival_ptr = capture.cast_mut().cast();
-        // SAFETY: only asks.
-        event.sigev_notify_thread_id = unsafe { libc::syscall(libc::SYS_gettid) } as c_int;
-        let mut timer = MaybeUninit::uninit();
-        // SAFETY: a description, and room for the timer.
-        if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr()) } != 0 {
-            return None;
-        }
-        // SAFETY: the call succeeded and has filled it.
-        let timer = unsafe { timer.assume_init() };
+        let timer = new_timer(self.signal, capture)?;
         let was_blocked = self.unblock();
         let limit_of_call = Limit { hook: self.signal, timer, was_blocked };
         let value =
@@ -99,12 +87,36 @@ impl Drop for Limit {
     }
 }
 
+/// A timer that will send this signal to this thread, with this value.
+fn new_timer(signal: c_int, value: *const Capture) -> Option<libc::timer_t> {
+    let mut event: libc::sigevent = zeroed();
+    event.sigev_notify = libc::SIGEV_THREAD_ID;
+    event.sigev_signo = signal;
+    event.sigev_value.sival_ptr = value.cast_mut().cast();
+    // SAFETY: only asks.
+    event.sigev_notify_thread_id = unsafe { libc::syscall(libc::SYS_gettid) } as c_int;
+    let mut timer = MaybeUninit::uninit();
+    // SAFETY: a description, and room for the timer.
+    let result = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, timer.as_mut_ptr()) };
+    // SAFETY: the call has filled it if it succeeded.
+    (result == 0).then(|| unsafe { timer.assume_init() })
+}
+
+/// Can a timer send it? Under an emulator there may be fewer signals than the processor's programs count on.
+fn can_be_sent(signal: c_int) -> bool {
+    let Some(timer) = new_timer(signal, null()) else { return false };
+    // SAFETY: our own timer, which was never started.
+    unsafe { libc::timer_delete(timer) };
+    true
+}
+
 /// Takes the last real-time signal that has no handler.
 fn install() -> Result<c_int, Error> {
     // The very last one is taken by debugging tools.
-    let free = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev().find(|signal| handler_of(*signal) == libc::SIG_DFL);
+    let mut signals = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
+    let free = signals.find(|signal| handler_of(*signal) == libc::SIG_DFL && can_be_sent(*signal));
     let signal =
-        free.ok_or_else(|| Error::Option("flags has CR_GUARD_HANG, but every real-time signal is taken".into()))?;
+        free.ok_or_else(|| Error::Option("flags has CR_GUARD_HANG, but no real-time signal is free".into()))?;
     let mut action: libc::sigaction = zeroed();
     action.sa_sigaction = handler();
     // ONSTACK: little of the guest's may be left. RESTART: its system calls go on when it cannot be interrupted yet.
