@@ -15,8 +15,8 @@ template <class... Args> void write_log(std::string &to, const char *format, Arg
     to += text;
 }
 
-// A format without arguments.
-inline void write_log(std::string &to, const char *text) { to += text; }
+// A format without arguments; unused where no message is one.
+inline __attribute__((unused)) void write_log(std::string &to, const char *text) { to += text; }
 
 } // namespace
 

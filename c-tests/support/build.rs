@@ -178,7 +178,12 @@ fn guests(directory: &Path) -> Vec<Job> {
             let x86 = words.clone().any(|flag| flag == "-m32" || flag == "-m64");
             let mut command = match which {
                 "cc" if x86 && target::is_windows() => compiler_of_the_other_size(),
-                "cc" if x86 => Command::new("cc"),
+                "cc" if x86 && cfg!(target_arch = "x86_64") => Command::new("cc"),
+                "cc" if x86 => {
+                    let mut clang = Command::new("clang");
+                    clang.args(["--target=x86_64-linux-gnu", "-fuse-ld=lld"]);
+                    clang
+                }
                 // MinGW's gcc takes its own linker without a word.
                 "cc" if target::is_windows() && words.clone().any(|flag| flag == "-fuse-ld=lld") => {
                     named_compiler("clang")
@@ -250,8 +255,12 @@ fn named_compiler(name: &str) -> Command {
 fn can_be_built(line: &str) -> bool {
     let elf = ["-fuse-ld=gold", "-fuse-ld=mold", "-Wl,-z,"];
     let not_of_macos = ["-fuse-ld=", "-Wl,-", "-m32", "-m64", "imported_entry.c", " g++ "];
-    !(target::is_windows() && elf.iter().any(|flag| line.contains(flag)))
-        && !(target::is_macos() && not_of_macos.iter().any(|flag| line.contains(flag)))
+    let unknown: &[&str] = match () {
+        () if target::is_windows() => &elf,
+        () if target::is_macos() => &not_of_macos,
+        () => &[],
+    };
+    !unknown.iter().any(|flag| line.contains(flag))
 }
 
 /// MinGW's compilers make code of one size of pointer.
@@ -279,6 +288,8 @@ fn run_all(jobs: Vec<Job>) {
 }
 
 fn run_job(mut job: Job, headers: u64) {
+    // zig leaves a file where it is started.
+    job.command.current_dir(job.output.parent().unwrap());
     let mut hasher = DefaultHasher::new();
     headers.hash(&mut hasher);
     format!("{:?}", job.command).hash(&mut hasher);
