@@ -151,6 +151,11 @@ impl Run {
         self.plugin.update(true)
     }
 
+    /// Where its file is.
+    pub(crate) fn place(&self) -> &Path {
+        self.path.parent().unwrap()
+    }
+
     pub(crate) fn raw(&mut self) -> *mut cr_plugin {
         self.plugin.as_raw()
     }

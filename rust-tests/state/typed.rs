@@ -2,7 +2,7 @@
 
 use crate::fixture::{Entry, Guest, Run, Toolchain, c, cpp};
 use cr::abi::{cr_failure, cr_mode};
-use cr::host::StateKind;
+use cr::host::{Options, StateKind};
 
 const TOOLCHAINS: [Toolchain; 4] = [
     Toolchain { compiler: "cc", flags: &["-O0", "-g"] },
@@ -242,4 +242,38 @@ fn variables_in_a_form_of_their_own_keep_no_bytes_of_another_form() {
         let turned = run(&split("int a, b, c;", set), &split("int c, a, b;", set)).unwrap();
         assert_eq!((turned.io[0], turned.io[2]), (0, 7), "{toolchain:?} {:?}", turned.report());
     }
+}
+
+/// A version is a copy, which may be far from the original, beside which the linker and objcopy have put things.
+#[test]
+fn debug_information_is_looked_for_beside_the_original() {
+    let apart = |image: Vec<u8>, place: &std::path::Path, name: &str| {
+        let file = place.join(format!("{name}.so"));
+        let debug = format!("{name}.debug");
+        std::fs::write(&file, image).unwrap();
+        for flags in [&["--only-keep-debug"][..], &["--strip-debug"]] {
+            let target =
+                if flags[0] == "--only-keep-debug" { place.join(&debug) } else { place.join(format!("{name}.bare")) };
+            let done = std::process::Command::new("objcopy").args(flags).arg(&file).arg(target).status().unwrap();
+            assert!(done.success());
+        }
+        let bare = place.join(format!("{name}.bare"));
+        let link = format!("--add-gnu-debuglink={debug}");
+        let done = std::process::Command::new("objcopy").current_dir(place).arg(link).arg(&bare).status().unwrap();
+        assert!(done.success());
+        std::fs::read(bare).unwrap()
+    };
+    let old = c("static int CR_STATE a = 1;", "KEEP(a); a = 3;").build(TOOLCHAINS[0]).unwrap();
+    let new = c("static float CR_STATE a = 1;", "KEEP(a); io[0] = (long long)(a * 10);").build(TOOLCHAINS[0]).unwrap();
+    let copies = tempfile::tempdir().unwrap();
+    let directory = std::ffi::CString::new(copies.path().to_str().unwrap()).unwrap();
+    let options = Options { temporary_path: Some(directory), ..Options::default() };
+    let empty = c("", "").build(TOOLCHAINS[0]).unwrap();
+    let mut run = Run::with(&empty, &options);
+    let (old, new) = (apart(old, run.place(), "old"), apart(new, run.place(), "new"));
+    run.install(&old);
+    run.step().unwrap();
+    run.install(&new);
+    run.step().unwrap();
+    assert_eq!(run.io[0], 30, "{:?}", run.report());
 }

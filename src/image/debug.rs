@@ -86,6 +86,8 @@ pub(crate) struct Found {
     pub(super) other_forms: Numbers<u64>,
     /// The same for scopes, when they are asked for.
     pub(super) scopes: Vec<Option<Scope>>,
+    /// A part of the debug information that is not there.
+    pub(super) damage: Option<String>,
     /// A help for the image after this one.
     pub(crate) hints: Hints,
 }
@@ -184,7 +186,14 @@ impl Known {
                 found.check_sizes(wanted);
                 let place = |(one, ty): (&Wanted<'_>, &Option<TypeId>)| Some((one.address, (*ty)?));
                 let of = wanted.iter().zip(&found.of).filter_map(place).collect();
-                Known { types: found.types, of, hints: found.hints, other_forms: found.other_forms, ..Known::default() }
+                Known {
+                    types: found.types,
+                    of,
+                    hints: found.hints,
+                    other_forms: found.other_forms,
+                    damage: found.damage,
+                    ..Known::default()
+                }
             }
             Err(Unknown::Absent) => Known::default(),
             Err(why) => Known { damage: Some(why.to_string()), ..Known::default() },

@@ -12,8 +12,7 @@ use std::path::Path;
 pub(crate) struct Source<'a> {
     /// The content of the copy that was loaded.
     pub(crate) bytes: &'a [u8],
-    /// Where the copy is: files that belong to it may lie beside it.
-    #[allow(dead_code)] // formats with a file of their own for symbols need it
+    /// The file that it is a copy of: what belongs to it may lie beside that.
     pub(crate) path: &'a Path,
 }
 

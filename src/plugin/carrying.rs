@@ -10,12 +10,15 @@ use crate::state::{self, Destination, Live, Migration, Plan, Report, Snapshot};
 use crate::versions::Version;
 use core::cell::OnceCell;
 use memmap2::Mmap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// The copies of the version that the state is of and of the one that it goes into.
 pub(super) struct Files {
     old: Copy,
     new: Copy,
+    /// The file that they are copies of, beside which is what belongs to it.
+    original: PathBuf,
 }
 
 /// A version's file, in memory from when it is asked for. One that cannot be read any more says nothing.
@@ -29,20 +32,20 @@ impl Copy {
         Copy { version, bytes: OnceCell::new() }
     }
 
-    fn source(&self) -> Option<Source<'_>> {
+    fn source<'s>(&'s self, original: &'s Path) -> Option<Source<'s>> {
         let version = self.version.as_ref()?;
         let bytes = self.bytes.get_or_init(|| version.map()).as_ref()?;
-        Some(Source { bytes, path: version.path() })
+        Some(Source { bytes, path: original })
     }
 }
 
 impl state::Files for Files {
     fn old_file(&self) -> Option<Source<'_>> {
-        self.old.source()
+        self.old.source(&self.original)
     }
 
     fn new_file(&self) -> Option<Source<'_>> {
-        self.new.source()
+        self.new.source(&self.original)
     }
 }
 
@@ -77,7 +80,7 @@ impl Plugin {
     /// What a plan for this version may ask for.
     pub(super) fn files(&self, version: &Rc<Version>) -> Files {
         let old = self.snapshot.borrow().version().and_then(|old| self.versions.borrow().get(old));
-        Files { old: Copy::of(old), new: Copy::of(Some(Rc::clone(version))) }
+        Files { old: Copy::of(old), new: Copy::of(Some(Rc::clone(version))), original: self.path.clone() }
     }
 
     /// How the saved state goes into this image, if there is one. A state that does not fit is an error, or, if

@@ -55,12 +55,14 @@ fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown>
     // Units whose entries are in files of their own.
     let package = if split.is_empty() { None } else { files::package(path) };
     for part in split {
-        match &package {
+        let read = match &package {
             Some(package) => in_package(package, &dwarf, &part, asked, &mut found),
             None => in_dwo(path, &dwarf, &part, asked, &mut found),
-        }
+        };
         // A part that is missing or damaged leaves its variables without a type.
-        .unwrap_or(());
+        if !read.is_ok_and(|is_there| is_there) {
+            found.damage.get_or_insert(format!("{} is missing, damaged or of another build", part.name));
+        }
     }
     share(wanted, &mut found.of);
     if asked.what == What::Types {
@@ -93,8 +95,8 @@ fn in_dwo(
     part: &find::Split,
     asked: &Asked<'_>,
     found: &mut Found,
-) -> Result<(), Unknown> {
-    let Some(bytes) = files::dwo(path, part) else { return Ok(()) };
+) -> Result<bool, Unknown> {
+    let Some(bytes) = files::dwo(path, part) else { return Ok(false) };
     let sections = Sections::of_dwo(&bytes)?;
     let mut dwarf = sections.dwarf();
     // Its own sections live longer than what is taken from the parent is needed.
@@ -108,10 +110,10 @@ fn in_package(
     part: &find::Split,
     asked: &Asked<'_>,
     found: &mut Found,
-) -> Result<(), Unknown> {
+) -> Result<bool, Unknown> {
     let sections = files::PackageSections::of(bytes)?;
     let package = sections.package()?;
-    let Some(dwarf) = package.find_cu(part.id, parent)? else { return Ok(()) };
+    let Some(dwarf) = package.find_cu(part.id, parent)? else { return Ok(false) };
     in_split(&dwarf, part, asked, found)
 }
 
@@ -120,8 +122,12 @@ fn in_split(
     part: &find::Split,
     asked: &Asked<'_>,
     found: &mut Found,
-) -> Result<(), Unknown> {
+) -> Result<bool, Unknown> {
     let builder = Builder::new(dwarf);
+    // The next build writes its own under the same name.
+    if !builder.has_unit(part.id)? {
+        return Ok(false);
+    }
     let places = builder.indexed(&part.indices, asked.wanted)?;
     answer(&builder, &places, asked, found);
     if asked.what == What::Types {
@@ -129,7 +135,7 @@ fn in_split(
         let open = part.indices.iter().filter(|(_, index)| is_open(index)).map(|(number, index)| (*number, *index));
         builder.other_forms_in_all(&open.collect(), asked.wanted, found);
     }
-    Ok(())
+    Ok(true)
 }
 
 fn answer<'a>(builder: &Builder<'a, '_>, places: &[find::Place<'a>], asked: &Asked<'_>, found: &mut Found) {

@@ -227,6 +227,12 @@ fn c_with_split_units_and_their_package() {
             fs::remove_file(library.directory.path().join("guest.dwo")).unwrap();
             library.expect(C_TYPES, &format!("{what}, package"));
             fs::remove_file(library.directory.path().join("guest.so.dwp")).unwrap();
+            // The next build's has other numbers under the same name.
+            fs::write(library.directory.path().join("guest.c"), format!("static int first; int *at = &first; {C}"))
+                .unwrap();
+            library.tool(&[compiler, "-g", version, "-gsplit-dwarf", "-fPIC", "-c", "guest.c", "-o", "guest.o"]);
+            assert!(library.types(&["counter"]).unwrap().iter().all(|text| text == "none"), "{what}, another");
+            fs::remove_file(library.directory.path().join("guest.dwo")).unwrap();
             assert!(library.types(&["counter"]).unwrap().iter().all(|text| text == "none"), "{what}, none");
         }
     }

@@ -6,7 +6,8 @@ use super::build::Memos;
 use super::find::Forms;
 use super::{Reader, declared};
 use gimli::{
-    Abbreviations, AttributeValue, DebugInfoOffset, DebugTypeSignature, Dwarf, Section, SectionId, Unit, UnitHeader,
+    Abbreviations, AttributeValue, DebugInfoOffset, DebugTypeSignature, Dwarf, DwoId, Section, SectionId, Unit,
+    UnitHeader,
 };
 use gimli::{DebuggingInformationEntry, UnitOffset, UnitSectionOffset, UnitType, constants as c};
 use memchr::memmem;
@@ -85,6 +86,16 @@ impl<'a, 'd> Builder<'a, 'd> {
             starts.extend(header.debug_info_offset());
         }
         Ok(self.starts.get_or_init(|| starts.into()).clone())
+    }
+
+    /// Is a unit of this number there?
+    pub(super) fn has_unit(&self, id: DwoId) -> Result<bool, Unknown> {
+        for start in self.unit_offsets()?.iter() {
+            if self.unit_at(*start)?.dwo_id == Some(id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn unit_at(&self, start: DebugInfoOffset) -> Result<Handle<'a>, Unknown> {
