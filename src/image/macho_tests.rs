@@ -37,7 +37,7 @@ const ARM64: Target = macos(CPU_TYPE_ARM64);
 const X86_64: Target = macos(CPU_TYPE_X86_64);
 
 /// A program whose name may end in its version.
-fn versioned(name: &str) -> PathBuf {
+pub(super) fn versioned(name: &str) -> PathBuf {
     let folders = std::env::var_os("PATH").unwrap();
     let mut found: Vec<PathBuf> = std::env::split_paths(&folders)
         .flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten())

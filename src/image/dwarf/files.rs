@@ -6,7 +6,7 @@ use super::Reader;
 use super::find::Split;
 use gimli::{Dwarf, DwarfPackage, DwarfPackageSections, DwarfSections, LittleEndian, Section as _, SectionId};
 use memmap2::Mmap;
-use object::{CompressedData, File, Object, ObjectSection};
+use object::{BinaryFormat, CompressedData, File, Object, ObjectSection};
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs;
@@ -77,6 +77,14 @@ fn little(bytes: &[u8]) -> Result<File<'_>, Unknown> {
     Ok(file)
 }
 
+/// Where a PE image would like to be in memory; 0 of others.
+pub(super) fn image_base(bytes: &[u8]) -> u64 {
+    match File::parse(bytes) {
+        Ok(file) if file.format() == BinaryFormat::Pe => file.relative_address_base(),
+        _ => 0,
+    }
+}
+
 fn section<'a>(file: &File<'a>, id: SectionId, name: &str) -> Result<Cow<'a, [u8]>, Unknown> {
     if NEEDED.contains(&id) { any_section(file, name) } else { Ok(Cow::Borrowed(&[])) }
 }
@@ -100,9 +108,13 @@ fn map(path: &Path) -> Option<Mmap> {
 /// Where systems put debug information that is apart.
 const DEBUG_DIRECTORY: &str = "/usr/lib/debug";
 
-/// The file that `objcopy --only-keep-debug` or a distribution has put aside.
+/// The file that `objcopy --only-keep-debug`, `dsymutil` or a distribution has put aside.
 pub(super) fn separate(source: Source<'_>) -> Option<Mmap> {
     let file = File::parse(source.bytes).ok()?;
+    if let Ok(Some(uuid)) = file.mach_uuid() {
+        let same = |bytes: &Mmap| File::parse(&bytes[..]).is_ok_and(|other| other.mach_uuid() == Ok(Some(uuid)));
+        return symbols_of_apple(source.path).and_then(|path| map(&path)).filter(same);
+    }
     let same_id = |bytes: &[u8]| {
         let id = |file: &File<'_>| file.build_id().ok().flatten().map(<[u8]>::to_vec);
         File::parse(bytes).is_ok_and(|other| id(&other) == id(&file))
@@ -120,6 +132,14 @@ pub(super) fn separate(source: Source<'_>) -> Option<Mmap> {
     let system = Path::new(DEBUG_DIRECTORY).join(directory.strip_prefix("/").unwrap_or(directory));
     let places = [directory.join(name), directory.join(".debug").join(name), system.join(name)];
     places.iter().filter_map(|path| map(path)).find(|bytes| crc32(bytes) == checksum)
+}
+
+/// What `dsymutil` makes: `guest.dylib.dSYM/Contents/Resources/DWARF/guest.dylib`.
+fn symbols_of_apple(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?;
+    let mut bundle = OsString::from(path);
+    bundle.push(".dSYM");
+    Some(Path::new(&bundle).join("Contents/Resources/DWARF").join(name))
 }
 
 /// The checksum of .gnu_debuglink.

@@ -7,6 +7,8 @@ mod build;
 mod declared;
 mod files;
 mod find;
+#[cfg(all(test, target_os = "linux"))]
+mod foreign_tests;
 mod forms;
 mod pointers;
 mod scope;
@@ -29,11 +31,24 @@ type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
 type Expression<'a> = gimli::Expression<Reader<'a>>;
 
 pub(super) fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
-    let source = asked.source;
-    if let Some(sections) = Sections::of(source.bytes)? {
+    // In a PE image it counts from where the image would like to be, symbols from its beginning.
+    let base = files::image_base(asked.source.bytes);
+    if base == 0 {
+        return in_image(asked);
+    }
+    let moved = |one: &Wanted<'_>| one.address.checked_add(base);
+    let wanted: Vec<Wanted<'_>> =
+        asked.wanted.iter().map(|one| Wanted { address: moved(one).unwrap_or(0), ..*one }).collect();
+    let mut found = in_image(&Asked { wanted: &wanted, ..*asked })?;
+    found.other_forms = found.other_forms.into_iter().map(|(at, form)| (at.wrapping_sub(base), form)).collect();
+    Ok(found)
+}
+
+fn in_image(asked: &Asked<'_>) -> Result<Found, Unknown> {
+    if let Some(sections) = Sections::of(asked.source.bytes)? {
         return in_file(&sections, asked);
     }
-    let separate = files::separate(source).ok_or(Unknown::Absent)?;
+    let separate = files::separate(asked.source).ok_or(Unknown::Absent)?;
     let sections = Sections::of(&separate)?.ok_or(Unknown::Absent)?;
     in_file(&sections, asked)
 }

@@ -52,7 +52,7 @@ const C_TYPES: &[(&str, &str)] = &[
 ];
 
 /// The form of a type, in short.
-fn describe(types: &Types, id: TypeId) -> String {
+pub(super) fn describe(types: &Types, id: TypeId) -> String {
     let ty = types.get(id).unwrap();
     let mut text = match &ty.kind {
         Kind::Integer { signed: true } => format!("i{}", ty.size * 8),
@@ -145,7 +145,7 @@ fn host() -> Target {
     Target { machine, wide: true, ..Target::native() }
 }
 
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
 }
