@@ -105,8 +105,8 @@ pub enum cr_option_flag {
     CR_WATCH = 8,
     /// A step that runs longer than `hang_limit_ms` is interrupted and is a failure, `CR_OTHER + SIGALRM` (24), like a
     /// crash. It is interrupted only while it is in code of the guest's own image: as long as it is in a library or in
-    /// the host, where it may hold a lock, it goes on, and so it does in a guarded call of another plugin. Linux and
-    /// Android; elsewhere opening fails.
+    /// the host, where it may hold a lock, it goes on, and so it does in a guarded call of another plugin. Linux,
+    /// Android and Windows (there by a thread of the system's timers); elsewhere opening fails.
     CR_GUARD_HANG = 16,
 }
 

@@ -248,6 +248,12 @@ pub(crate) fn is_entry(instruction: usize) -> bool {
     (arch::enter as *const () as usize..arch::landing()).contains(&instruction)
 }
 
+/// This thread's block, for [`interrupt`]. It has been prepared if a call is in progress.
+#[allow(dead_code)] // some systems have no time limit
+pub(crate) fn this_thread() -> *mut Thread {
+    existing_thread()
+}
+
 /// For the fault hook: takes the innermost frame of this thread and tells where to go on, or `None` if the fault
 /// is not a guest's. `classify` describes the fault; it gets the thread's stack bounds.
 ///
@@ -255,6 +261,17 @@ pub(crate) fn is_entry(instruction: usize) -> bool {
 pub(crate) fn armed(registers: &Registers, classify: impl FnOnce(&Thread) -> Fault) -> Option<Landing> {
     // SAFETY: the thread's own block; the thread is stopped in the hook.
     let thread = unsafe { existing_thread().as_mut() }?;
+    // SAFETY: the thread is this one.
+    unsafe { armed_on(thread, registers, classify) }
+}
+
+/// # Safety
+/// The thread does not run on meanwhile.
+unsafe fn armed_on(
+    thread: &mut Thread,
+    registers: &Registers,
+    classify: impl FnOnce(&Thread) -> Fault,
+) -> Option<Landing> {
     // SAFETY: a linked frame lies on the stack of a call in progress, or on stack memory that was one, which is
     // mapped for the life of the thread.
     let frame = unsafe { thread.top.as_ref() }?;
@@ -271,21 +288,33 @@ pub(crate) fn armed(registers: &Registers, classify: impl FnOnce(&Thread) -> Fau
     Some(Landing { instruction: arch::landing(), stack: frame.stack.get() })
 }
 
-/// For the fault hook, when it is told that the time of a call is over: as [`armed`], if the thread is in an image that may be
-/// interrupted, and the innermost call is one of the plugin that `capture` belongs to.
+/// For what ends the time of a call: as [`armed`], if the thread is in an image that may be interrupted, and its innermost
+/// call is one of the plugin that `capture` belongs to.
 ///
 /// In any other code, such as the C library's, the thread may hold a lock: it is asked again a little later. `capture`
 /// is only compared; it may be gone.
+///
+/// # Safety
+/// `thread` is the block of a thread that does not run on meanwhile, or null.
 #[allow(dead_code)] // some systems have no time limit
-pub(crate) fn interrupt(capture: *const Capture, registers: &Registers, fault: Fault) -> Option<Landing> {
-    // SAFETY: as in `armed`.
-    let thread = unsafe { existing_thread().as_ref() }?;
-    // SAFETY: as in `armed`.
+pub(crate) unsafe fn interrupt(
+    thread: *mut Thread,
+    capture: *const Capture,
+    registers: &Registers,
+    fault: Fault,
+) -> Option<Landing> {
+    // SAFETY: the caller's promise.
+    let thread = unsafe { thread.as_mut() }?;
+    // SAFETY: as in `armed_on`.
     let frame = unsafe { thread.top.as_ref() }?;
     if frame.capture != capture || !frame.stands(registers.stack, thread) {
         return None;
     }
     // SAFETY: null, or valid during the call.
     let capture = unsafe { frame.capture.as_ref() }?;
-    capture.is_interruptible(registers.instruction).then(|| armed(registers, |_| fault)).flatten()
+    if !capture.is_interruptible(registers.instruction) {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { armed_on(thread, registers, |_| fault) }
 }

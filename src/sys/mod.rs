@@ -12,11 +12,11 @@ mod windows;
 #[cfg(windows)]
 use windows as system;
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 pub(crate) mod no_limit;
 #[cfg(not(any(target_os = "linux", windows)))]
 mod no_notify;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
 pub(crate) use no_limit as limit;
 #[cfg(not(any(target_os = "linux", windows)))]
 pub(crate) use no_notify::Subscription;
@@ -25,7 +25,7 @@ pub(crate) use unix::limit;
 #[cfg(target_os = "linux")]
 pub(crate) use unix::notify::Subscription;
 #[cfg(windows)]
-pub(crate) use windows::notify::Subscription;
+pub(crate) use windows::{limit, notify::Subscription};
 
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) use system::thread;

@@ -12,7 +12,7 @@ pub(crate) enum Limit {}
 
 impl Hook {
     pub(crate) fn new() -> Result<Hook, Error> {
-        Err(Error::Option("flags has CR_GUARD_HANG, which is to be had on Linux and Android only".into()))
+        Err(Error::Option("flags has CR_GUARD_HANG, which is to be had on Linux, Android and Windows only".into()))
     }
 
     pub(crate) fn start(&self, _limit: Duration, _capture: *const Capture) -> Option<Limit> {

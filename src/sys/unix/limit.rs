@@ -185,7 +185,9 @@ unsafe extern "C-unwind" fn on_time(_signal: c_int, info: *mut libc::siginfo_t, 
     }
     let fault = Fault { code: libc::SIGALRM as u32, ..Fault::default() };
     let registers = context::registers(machine);
-    if let Some(landing) = guard::interrupt(signal.timer.value.cast(), &registers, fault) {
+    // SAFETY: this thread, which is stopped in this handler.
+    let landing = unsafe { guard::interrupt(guard::this_thread(), signal.timer.value.cast(), &registers, fault) };
+    if let Some(landing) = landing {
         context::resume(machine, &landing);
     }
 }

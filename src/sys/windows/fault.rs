@@ -27,10 +27,13 @@ const TRAP: u32 = cr_failure::CR_OTHER as u32 + 5;
 /// `abort` was called. No exception has such a number; it is that of SIGABRT.
 const ABORT: u32 = 22;
 
+/// A step was interrupted. No exception has such a number; it is that of SIGALRM.
+const TIMEOUT: u32 = 14;
+
 /// The exceptions that a fault of a guest raises, with their names and values for `cr_plugin.failure`.
 ///
 /// All others are messages of the program to itself, such as those of C++, and pass.
-const EXCEPTIONS: [(u32, &str, u32); 20] = [
+const EXCEPTIONS: [(u32, &str, u32); 21] = [
     (status::EXCEPTION_ACCESS_VIOLATION as u32, "EXCEPTION_ACCESS_VIOLATION", cr_failure::CR_SEGFAULT as u32),
     (status::EXCEPTION_GUARD_PAGE as u32, "EXCEPTION_GUARD_PAGE", cr_failure::CR_SEGFAULT as u32),
     (status::EXCEPTION_ILLEGAL_INSTRUCTION as u32, "EXCEPTION_ILLEGAL_INSTRUCTION", cr_failure::CR_ILLEGAL as u32),
@@ -52,6 +55,7 @@ const EXCEPTIONS: [(u32, &str, u32); 20] = [
     (status::EXCEPTION_BREAKPOINT as u32, "EXCEPTION_BREAKPOINT", TRAP),
     (status::EXCEPTION_SINGLE_STEP as u32, "EXCEPTION_SINGLE_STEP", TRAP),
     (ABORT, "abort (SIGABRT)", cr_failure::CR_ABORT as u32),
+    (TIMEOUT, "no end within the time limit (SIGALRM)", cr_failure::CR_OTHER as u32 + TIMEOUT),
 ];
 
 /// The value for `cr_plugin.failure`.
@@ -75,6 +79,11 @@ pub(crate) fn describe(fault: Fault) -> String {
 /// What a call that ended in `abort` died of.
 pub(super) fn abort() -> Fault {
     Fault { code: ABORT, ..Fault::default() }
+}
+
+/// What a call that was interrupted died of.
+pub(super) fn timeout() -> Fault {
+    Fault { code: TIMEOUT, ..Fault::default() }
 }
 
 thread_local! {
@@ -236,7 +245,7 @@ fn classify(description: &EXCEPTION_RECORD) -> Fault {
 }
 
 /// What a backtrace begins with.
-fn registers(machine: &CONTEXT) -> Registers {
+pub(super) fn registers(machine: &CONTEXT) -> Registers {
     let numbered = [
         machine.Rax,
         machine.Rcx,

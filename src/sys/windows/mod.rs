@@ -2,6 +2,7 @@
 
 mod destructors;
 pub(crate) mod fault;
+pub(crate) mod limit;
 mod loader;
 mod modules;
 pub(crate) mod notify;
