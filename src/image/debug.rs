@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// A map by addresses and the like. The numbers of an image are no attack: mixing them a little is enough.
 pub(crate) type Numbers<T> = HashMap<u64, T, BuildHasherDefault<Mixer>>;
 
-/// The hash of one number.
+/// The hash of a number, or of a name.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Mixer(u64);
 
@@ -22,7 +22,13 @@ impl Hasher for Mixer {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 
     fn write_u64(&mut self, number: u64) {
@@ -124,9 +130,10 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
+    /// What is found by it is compared with what is there, so two symbols may have one.
     pub(super) fn key(symbol: &str) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        symbol.hash(&mut hasher);
+        let mut hasher = Mixer::default();
+        hasher.write(symbol.as_bytes());
         hasher.finish()
     }
 }

@@ -27,6 +27,8 @@ mod report;
 mod side;
 mod snapshot;
 mod typed;
+#[cfg(all(test, target_os = "linux"))]
+mod typed_tests;
 
 pub(crate) use block::Allocator;
 pub(crate) use carry::Loaded as Place;

@@ -25,7 +25,7 @@ pub(super) struct Whose<'s, 'a> {
 pub(super) struct Memory(RefCell<Vec<(Rc<Image>, Rc<Known>)>>);
 
 impl Memory {
-    fn known(&self, Whose { image, file, side }: Whose<'_, '_>) -> Rc<Known> {
+    pub(super) fn known(&self, Whose { image, file, side }: Whose<'_, '_>) -> Rc<Known> {
         if !image.listing.as_ref().is_some_and(|listing| listing.debug) {
             return Rc::default();
         }
@@ -43,6 +43,19 @@ impl Memory {
             all.remove(0);
         }
         known
+    }
+
+    /// What is known of the image that comes after another one; if it is the same, byte for byte, that is known already.
+    pub(super) fn known_after(&self, old: Whose<'_, '_>, before: &Rc<Known>, new: Whose<'_, '_>) -> Rc<Known> {
+        let is_known = self.0.borrow().iter().any(|(image, _)| Rc::ptr_eq(image, new.image));
+        let is_same = || (old.file)().zip((new.file)()).is_some_and(|(old, new)| old.bytes == new.bytes);
+        if !is_known && is_same() {
+            let mut all = self.0.borrow_mut();
+            all.push((new.image.clone(), before.clone()));
+            let extra = all.len().saturating_sub(2);
+            all.drain(..extra);
+        }
+        self.known(new)
     }
 
     /// In which scopes of the source these variables are declared, as far as debug information says.
@@ -80,7 +93,7 @@ impl Typed {
         if before.of.is_empty() && before.other_forms.is_empty() && before.damage.is_none() {
             return None;
         }
-        let after = memory.known(new);
+        let after = memory.known_after(old, &before, new);
         let ty = |known: &Known, side: &Side<'_>, index: u32| known.of.get(&side.get(index)?.place.address).copied();
         let pair = |(index, fate): (u32, &Fate)| match fate {
             Fate::Is(other) => Some(Pair { old: ty(&before, old.side, index)?, new: ty(&after, new.side, *other)? }),

@@ -11,7 +11,6 @@ use core::ops::Range;
 use gimli::{AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, Unit, UnitOffset, UnitType};
 use gimli::{Section as _, constants as c};
 use memchr::memmem;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 /// The entry of a variable, one of those that are wanted.
@@ -394,8 +393,8 @@ pub(super) fn little(bytes: &[u8]) -> Option<u64> {
 
 /// Takes the variables out that have been found.
 fn forget_found(left: &mut Numbers<usize>, places: &[Place<'_>]) {
-    let found: HashSet<usize> = places.iter().map(|place| place.wanted).collect();
-    left.retain(|_, wanted| !found.contains(wanted));
+    let found: Numbers<()> = places.iter().map(|place| (place.wanted as u64, ())).collect();
+    left.retain(|_, wanted| !found.contains_key(&(*wanted as u64)));
 }
 
 /// How a location begins that holds an address: its length, and what it is.

@@ -21,7 +21,6 @@ use super::symbols::Source;
 use super::types::TypeId;
 use files::{Bytes, Sections};
 use gimli::{Dwarf, EndianSlice, LittleEndian};
-use std::collections::HashMap;
 use std::path::Path;
 use units::Builder;
 
@@ -98,7 +97,7 @@ fn open(wanted: &[Wanted<'_>], found: &Found, which: impl Fn(&Wanted<'_>) -> boo
 /// Gives the same type to all symbols of one address.
 fn share(wanted: &[Wanted<'_>], of: &mut [Option<TypeId>]) {
     let known = wanted.iter().zip(of.iter()).filter_map(|(one, ty)| Some((one.address, (*ty)?)));
-    let known: HashMap<u64, TypeId> = known.collect();
+    let known: Numbers<TypeId> = known.collect();
     for (one, ty) in wanted.iter().zip(of) {
         *ty = ty.or_else(|| known.get(&one.address).copied());
     }
