@@ -370,6 +370,7 @@ scenarios! {
     r16_options_of_an_older_or_newer_header
     r16_allocator_of_the_options
     r16_allocator_without_memory_keeps_the_running_version
+    r18_host_in_c_is_told_of_images_that_stay_mapped
     r13_null_everywhere
     r13_calls_after_a_failed_open_do_nothing
     r13_calls_after_close_do_nothing

@@ -195,6 +195,37 @@ SCENARIO(r16_allocator_without_memory_keeps_the_running_version) {
     cr_plugin_close(&ctx);
 }
 
+static enum cr_answer count_still_mapped(struct cr_plugin *ctx, const struct cr_event *event, void *count) {
+    (void)ctx;
+    *(int *)count += event->kind == CR_EVENT_STILL_MAPPED;
+    return CR_GO_ON;
+}
+
+/* There are dynamic loaders that never unmap an image. */
+SCENARIO(r18_host_in_c_is_told_of_images_that_stay_mapped) {
+    struct cr_plugin ctx;
+    struct cr_options options = CR_OPTIONS_INIT;
+    int told = 0, mapped = 0, i;
+    char name[32];
+    options.on_event = count_still_mapped;
+    options.event_data = &told;
+    ctx.userdata = &orders;
+    install("general_a", path_of("libguest.so"));
+    CHECK(cr_plugin_open_with(&ctx, path_of("libguest.so"), &options));
+    CHECK_EQ(0, cr_plugin_update(&ctx, true));
+    for (i = 1; i <= 5; ++i) {
+        install(i % 2 ? "general_b" : "general_a", path_of("libguest.so"));
+        CHECK_EQ(0, cr_plugin_update(&ctx, true));
+        CHECK_EQ(i + 1, ctx.version);
+        CHECK_EQ(101 + i, orders.state_counter);
+        CHECK_EQ(101, orders.data_counter);
+        snprintf(name, sizeof name, "libguest%d.so", i);
+        mapped += count_mapped(name) > 0;
+        CHECK_EQ(mapped, told);
+    }
+    cr_plugin_close(&ctx);
+}
+
 SCENARIO(r13_null_everywhere) {
     struct cr_plugin ctx;
     install("general_a", path_of("libguest.so"));

@@ -288,8 +288,6 @@ fn run_all(jobs: Vec<Job>) {
 }
 
 fn run_job(mut job: Job, headers: u64) {
-    // zig leaves a file where it is started.
-    job.command.current_dir(job.output.parent().unwrap());
     let mut hasher = DefaultHasher::new();
     headers.hash(&mut hasher);
     format!("{:?}", job.command).hash(&mut hasher);

@@ -9,6 +9,7 @@ mod header;
 mod libs;
 mod machine;
 mod microsoft;
+mod musl;
 mod packages;
 mod platforms;
 mod readme;

@@ -44,7 +44,7 @@ pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
 }
 
 /// Tests in processes of their own, if the program for it is there.
-pub(crate) fn runner(mut cargo: Command) -> Command {
+fn runner(mut cargo: Command) -> Command {
     if exists("cargo-nextest") {
         cargo.args(["nextest", "run"]);
     } else {

@@ -4,7 +4,9 @@ use crate::cmake::{self, WAYS};
 use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
-use crate::{bench, checks, demo, header, libs, microsoft, packages, platforms, readme, suites, symbols, wine, zig};
+use crate::{
+    bench, checks, demo, header, libs, microsoft, musl, packages, platforms, readme, suites, symbols, wine, zig,
+};
 use anyhow::{Result, bail};
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
@@ -100,15 +102,15 @@ fn steps(target: Option<&str>, all: bool) -> Result<Vec<Step>> {
             for target in zig::MACOS {
                 steps.extend(zig::macos(target));
             }
-            steps.extend(zig::musl());
+            steps.extend(musl::steps());
             steps.extend(checks::steps());
             Ok(steps)
         }
         Some(triple) => {
             if let Some(target) = zig::MACOS.iter().find(|target| target.triple == triple) {
                 Ok(zig::macos(*target))
-            } else if triple == zig::MUSL.triple {
-                Ok(zig::musl())
+            } else if triple == musl::MUSL.triple {
+                Ok(musl::steps())
             } else if let (false, Some(step)) = (machine::is_known(triple), checks::step(triple)) {
                 Ok(vec![step])
             } else {

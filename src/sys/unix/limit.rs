@@ -42,8 +42,7 @@ impl Hook {
         let timer = new_timer(self.signal, capture)?;
         let was_blocked = self.unblock();
         let limit_of_call = Limit { hook: self.signal, timer, was_blocked };
-        let value =
-            libc::timespec { tv_sec: limit.as_secs() as libc::time_t, tv_nsec: limit.subsec_nanos() as libc::c_long };
+        let value = libc::timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as libc::c_long };
         let time = libc::itimerspec { it_interval: AGAIN, it_value: value };
         // SAFETY: a timer of our own.
         unsafe { libc::timer_settime(timer, 0, &raw const time, null_mut()) };
