@@ -12,7 +12,7 @@
 #[macro_use]
 mod assembly;
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(windows)))]
 mod aarch64;
 mod capture;
 #[cfg(target_arch = "riscv64")]
@@ -23,7 +23,7 @@ mod tests;
 mod x86;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 mod x86_64;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(windows)))]
 use aarch64 as arch;
 #[cfg(target_arch = "riscv64")]
 use riscv64 as arch;
@@ -32,6 +32,10 @@ use x86 as arch;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 use x86_64 as arch;
 
+#[cfg(all(target_arch = "aarch64", windows))]
+mod aarch64_windows;
+#[cfg(all(target_arch = "aarch64", windows))]
+use aarch64_windows as arch;
 #[cfg(all(target_arch = "x86_64", windows))]
 mod x86_64_windows;
 #[cfg(all(target_arch = "x86_64", windows))]

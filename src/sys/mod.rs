@@ -59,6 +59,6 @@ pub(crate) struct Module {
         any(target_os = "macos", target_os = "freebsd", target_os = "android"),
         any(target_arch = "x86_64", target_arch = "aarch64")
     ),
-    all(target_os = "windows", target_arch = "x86_64"),
+    all(target_os = "windows", any(target_arch = "x86_64", target_arch = "aarch64")),
 )))]
 compile_error!("cr has not been written for this system and processor; docs/platforms.md names those it is for");

@@ -4,10 +4,10 @@
 //! debuggers, the guest's own `__try` and, for exceptions of C++, its `catch` come first; and a fault that is not
 //! below a guarded call never comes here.
 
+use super::machine::{ESTABLISHER, go_on_at, registers};
 use super::runtime;
 use crate::abi::cr_failure;
 use crate::guard::{self, Access, Fault, Landing, Registers, Thread};
-use core::arch::asm;
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
@@ -143,7 +143,7 @@ const CONTINUE_SEARCH: c_int = 1;
 
 /// The exception handler of the assembly entry, named in its unwind information.
 ///
-/// `frame` is the stack pointer that the entry has noted. The handler runs below the fault on the same stack, of which
+/// `frame` stands for the stack pointer that the entry has noted. The handler runs below the fault on the same stack, of which
 /// little may be left.
 pub(crate) unsafe extern "C" fn on_exception(
     record: *const EXCEPTION_RECORD,
@@ -160,11 +160,12 @@ pub(crate) unsafe extern "C" fn on_exception(
     let overflow = code == status::EXCEPTION_STACK_OVERFLOW as u32;
     // A second fault, in a destructor or a __finally block that unwinding has called, is not reported; unwinding goes on
     // behind that block ("collided unwind").
-    if ABANDONED.get() != frame.addr() {
+    let stack = frame.addr().wrapping_sub(ESTABLISHER);
+    if ABANDONED.get() != stack {
         // SAFETY: the system passes the state of the thread.
         let machine = unsafe { &*context };
         match guard::armed(&registers(machine), |_| classify(description)) {
-            Some(landing) if landing.stack == frame.addr() => ABANDONED.set(landing.stack),
+            Some(landing) if landing.stack == stack => ABANDONED.set(stack),
             _ => return CONTINUE_SEARCH,
         }
     }
@@ -201,7 +202,7 @@ unsafe extern "system" fn on_last_page(pointers: *mut EXCEPTION_POINTERS) -> i32
     }
     // SAFETY: the system passes the state of the thread, to be changed if it is to go on.
     let machine = unsafe { &mut *pointers.ContextRecord };
-    let stack = machine.Rsp as usize;
+    let stack = registers(machine).stack;
     let mut low = 0;
     let mut high = 0;
     // SAFETY: room for two answers.
@@ -210,14 +211,12 @@ unsafe extern "system" fn on_last_page(pointers: *mut EXCEPTION_POINTERS) -> i32
         return EXCEPTION_CONTINUE_SEARCH;
     }
     let landing = match ABANDONED.get() {
-        0 => guard::armed(&registers(machine), |_| classify(description)).map(|landing| landing.stack),
+        0 => guard::armed(&registers(machine), |_| classify(description)),
         // By what unwinding has called.
-        abandoned => Some(abandoned),
+        stack => Some(Landing { instruction: guard::landing(), stack }),
     };
     let Some(landing) = landing else { return EXCEPTION_CONTINUE_SEARCH };
-    machine.Rip = guard::landing() as u64;
-    machine.Rsp = landing as u64;
-    machine.Rax = 1;
+    go_on_at(machine, &landing, true);
     EXCEPTION_CONTINUE_EXECUTION
 }
 
@@ -242,35 +241,6 @@ fn classify(description: &EXCEPTION_RECORD) -> Fault {
         _ => (None, Access::Unknown),
     };
     Fault { code, address, access, overflow: description.ExceptionCode == status::EXCEPTION_STACK_OVERFLOW }
-}
-
-/// What a backtrace begins with.
-pub(super) fn registers(machine: &CONTEXT) -> Registers {
-    let numbered = [
-        machine.Rax,
-        machine.Rcx,
-        machine.Rdx,
-        machine.Rbx,
-        machine.Rsp,
-        machine.Rbp,
-        machine.Rsi,
-        machine.Rdi,
-        machine.R8,
-        machine.R9,
-        machine.R10,
-        machine.R11,
-        machine.R12,
-        machine.R13,
-        machine.R14,
-        machine.R15,
-    ];
-    Registers {
-        instruction: machine.Rip as usize,
-        stack: machine.Rsp as usize,
-        frame: machine.Rbp as usize,
-        numbered: numbered.map(|register| register as usize),
-        ..Registers::default()
-    }
 }
 
 /// Copies memory that may not be there; false if it is not. For the handlers.
@@ -298,24 +268,6 @@ pub(crate) extern "C" fn on_landing(overflow: c_int) {
     }
 }
 
-/// Abandons the guarded call that has this landing place, at once: nothing in between is unwound.
-///
-/// # Safety
-/// The call is one of this thread's, in progress.
-pub(super) unsafe fn leave(landing: &Landing) -> ! {
-    // SAFETY: the landing place wants nothing but the stack pointer, and in eax that the stack has not run out.
-    unsafe {
-        asm!(
-            "mov rsp, {stack}",   // the stack of the call
-            "jmp {instruction}",  // the landing place
-            stack = in(reg) landing.stack,
-            instruction = in(reg) landing.instruction,
-            in("eax") 0,
-            options(noreturn),
-        );
-    }
-}
-
 /// Where the function goes on that has called the calling one.
 #[inline(never)]
 pub(super) fn caller() -> Registers {
@@ -329,8 +281,9 @@ pub(super) fn caller() -> Registers {
     // Out of this function, and out of the one that has called it.
     for _ in 0..2 {
         let (mut base, mut data, mut frame) = (0, null_mut(), 0);
+        let instruction = registers(&machine.0).instruction as _;
         // SAFETY: room for the answer; there is no table of what was found before.
-        let function = unsafe { RtlLookupFunctionEntry(machine.0.Rip, &raw mut base, null_mut()) };
+        let function = unsafe { RtlLookupFunctionEntry(instruction, &raw mut base, null_mut()) };
         if function.is_null() {
             break;
         }
@@ -340,7 +293,7 @@ pub(super) fn caller() -> Registers {
             RtlVirtualUnwind(
                 UNW_FLAG_NHANDLER,
                 base,
-                machine.0.Rip,
+                instruction,
                 function,
                 context,
                 &raw mut data,

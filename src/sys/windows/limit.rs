@@ -1,13 +1,14 @@
 //! A time limit for calls of a guest: a timer of the system, whose thread looks where the call is, and interrupts it.
 
-use super::fault::{registers, timeout};
+use super::fault::timeout;
+use super::machine::{FULL, go_on_at, registers};
 use crate::error::Error;
 use crate::guard::{self, Capture, Thread};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, CONTEXT_FULL_AMD64, GetThreadContext, SetThreadContext};
+use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, GetThreadContext, SetThreadContext};
 use windows_sys::Win32::System::Threading::{
     CreateTimerQueueTimer, DeleteTimerQueueTimer, GetCurrentThreadId, OpenThread, ResumeThread, SuspendThread,
     THREAD_GET_CONTEXT, THREAD_SET_CONTEXT, THREAD_SUSPEND_RESUME, WT_EXECUTEDEFAULT,
@@ -92,7 +93,7 @@ unsafe extern "system" fn on_time(data: *mut c_void, _fired: bool) {
     // SAFETY: `start` passed it, and `drop` waits for this function.
     let call = unsafe { &*data.cast::<Call>() };
     let mut machine = Aligned::default();
-    machine.0.ContextFlags = CONTEXT_FULL_AMD64;
+    machine.0.ContextFlags = FULL;
     // SAFETY: a handle with this right.
     if unsafe { SuspendThread(call.thread) } == u32::MAX {
         return;
@@ -103,9 +104,7 @@ unsafe extern "system" fn on_time(data: *mut c_void, _fired: bool) {
         // SAFETY: the block of a thread that is suspended.
         let landing = unsafe { guard::interrupt(call.block, call.capture, &registers(&machine.0), timeout()) };
         if let Some(landing) = landing {
-            machine.0.Rip = landing.instruction as u64;
-            machine.0.Rsp = landing.stack as u64;
-            machine.0.Rax = 0; // the stack has not run out
+            go_on_at(&mut machine.0, &landing, false);
             // SAFETY: the landing place wants nothing else.
             unsafe { SetThreadContext(call.thread, &raw const machine.0) };
         }

@@ -4,6 +4,7 @@ mod destructors;
 pub(crate) mod fault;
 pub(crate) mod limit;
 mod loader;
+mod machine;
 mod modules;
 pub(crate) mod notify;
 mod runtime;

@@ -121,7 +121,7 @@ unsafe extern "C" fn on_abort<const RUNTIME: usize>(number: c_int) {
         stay();
         // SAFETY: the landing place of a guarded call of this thread. What lies between is the guest's and the
         // runtime's, which holds no lock while a handler runs.
-        unsafe { super::fault::leave(&landing) }
+        unsafe { super::machine::leave(&landing) }
     }
     match before {
         SIG_IGN => stay(),
