@@ -19,6 +19,9 @@ pub(crate) fn triple() -> String {
 
 /// The program that runs those of the target, with its arguments, or nothing.
 fn runner() -> Vec<String> {
+    if cfg!(windows) {
+        return Vec::new(); // wine, which runs us, runs others without being asked
+    }
     let name = format!("CARGO_TARGET_{}_RUNNER", triple().to_uppercase().replace('-', "_"));
     std::env::var(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }

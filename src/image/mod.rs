@@ -3,18 +3,18 @@
 //! The parsers work on bytes, know nothing of the running process, and are the same on every host.
 
 pub(crate) mod debug;
-#[cfg(test)]
+#[cfg(all(test, unix))] // they run compilers of this system
 mod differential_tests;
 mod dwarf;
 mod elf;
 mod exports;
 mod listing;
 mod macho;
-#[cfg(test)]
+#[cfg(all(test, unix))] // they run compilers of this system
 mod macho_tests;
 mod pdb;
 mod pe;
-#[cfg(test)]
+#[cfg(all(test, unix))] // they run compilers of this system
 mod pe_tests;
 mod stay;
 mod symbols;

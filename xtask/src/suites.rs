@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use crate::tools::{self, cargo, exists, work_dir};
 use anyhow::Result;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// All suites on this machine. They find the C libraries by `CR_LIB_DIR`.
@@ -21,7 +22,26 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     let mut command = runner(machine.cargo()?);
     command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
     command.args([if exists("cargo-nextest") { "--cargo-profile" } else { "--profile" }, "cross"]);
+    if machine.is_windows() {
+        // Programs that wine runs cannot wait for cargo.
+        command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
+    }
     tools::run(command.arg("--target-dir").arg(machine.target_dir()))
+}
+
+/// Builds the guests of the suites in Rust, as they do themselves where they can; returns the directory.
+fn rust_guests(machine: &Machine) -> Result<PathBuf> {
+    let (target, place) = (machine.target_dir(), work_dir().join("rust-guests"));
+    fs::create_dir_all(&place)?;
+    for features in ["", "second", "crashing", "panicking"] {
+        let mut cargo = machine.cargo()?;
+        cargo.args(["build", "--quiet", "--locked", "--package", "cr-test-guest", "--features", features]);
+        cargo.args(["--profile", "cross", "--target", machine.triple, "--target-dir"]).arg(&target);
+        tools::run(&mut cargo)?;
+        let made = target.join(machine.triple).join("cross/cr_test_guest.dll");
+        fs::copy(made, place.join(format!("guest-{features}")))?;
+    }
+    Ok(place)
 }
 
 /// The suite in C and C++: it runs here, and starts hosts of the other machine.
