@@ -237,6 +237,9 @@ fn variables_in_a_form_of_their_own_keep_no_bytes_of_another_form() {
         let whole = run(&flag(9, show), &flag(9, &format!("{show} KEEP(x);"))).unwrap();
         assert_eq!((whole.io[0], whole.io[2]), (0, 2), "{toolchain:?} {:?}", whole.report());
 
+        let shrunk = run(&flag(9, &format!("{show} KEEP(x);")), &flag(9, show)).unwrap();
+        assert_eq!((shrunk.io[0], shrunk.io[2]), (0, 2), "{toolchain:?} {:?}", shrunk.report());
+
         let same = run(&split("int a, b, c;", set), &split("int a, b, c;", &format!("{set} io[5] = 6;"))).unwrap();
         assert_eq!((same.io[0], same.io[2]), (51, 7), "{toolchain:?} {:?}", same.report());
         let turned = run(&split("int a, b, c;", set), &split("int c, a, b;", set)).unwrap();

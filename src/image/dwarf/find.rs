@@ -54,6 +54,9 @@ const MAX_FORMS: u64 = 1 << 12;
 /// No entry of a variable is longer: a dozen attributes of a few bytes.
 const LONGEST_ENTRY: usize = 128;
 
+/// The hint for a variable whose entry names its address by a place in a table.
+const THROUGH_TABLE: (u32, u32) = (u32::MAX, u32::MAX);
+
 impl<'a> Builder<'a, '_> {
     /// Finds the variables' entries, and the units that have theirs in another file.
     pub(super) fn places(
@@ -103,6 +106,12 @@ impl<'a> Builder<'a, '_> {
             let hits = through_table(info, &unit, &indices);
             self.resolve(&hits, wanted, &mut places)?;
         }
+        for place in &places {
+            let hint = wanted.get(place.wanted).and_then(|one| hints.of.get_mut(&Hints::key(one.symbol)));
+            if let Some(hint @ None) = hint {
+                *hint = Some(THROUGH_TABLE);
+            }
+        }
         Ok(places)
     }
 
@@ -124,13 +133,14 @@ impl<'a> Builder<'a, '_> {
         let mut suspects: Vec<Range<usize>> = units.iter().zip(&hints.lengths).filter_map(changed).collect();
         let mut hits = Vec::new();
         left.retain(|_, index| match wanted.get(*index).and_then(|one| hints.of.get(&Hints::key(one.symbol))) {
+            // It was not described, or it was found by the table.
+            Some(None | Some(THROUGH_TABLE)) => false,
             Some(Some((unit, offset))) => {
                 let unit = units.get(*unit as usize).cloned().unwrap_or_default();
                 hits.push(Hit { offset: unit.start.saturating_add(*offset as usize), wanted: *index });
                 suspects.push(unit);
                 true
             }
-            Some(None) => false, // it was not described
             None => true,
         });
         let info = self.dwarf.debug_info.reader().slice();
