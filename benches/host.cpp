@@ -25,37 +25,11 @@ double now() {
     return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
 }
 
-double median(std::vector<double> &values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
+} // namespace
 
-int rounds = 9;
+#include "measure.h"
 
-// The median of a few rounds of many calls each: for what takes nanoseconds.
-template <class Call> double each(int count, Call call) {
-    std::vector<double> times;
-    for (int round = 0; round < rounds; ++round) {
-        double begin = now();
-        for (int i = 0; i < count; ++i) {
-            call();
-        }
-        times.push_back((now() - begin) / count);
-    }
-    return median(times);
-}
-
-// The median of single times: for what takes microseconds. `prepare` is not measured.
-template <class Prepare, class Call> double alone(int count, Prepare prepare, Call call) {
-    std::vector<double> times;
-    for (int i = 0; i < count; ++i) {
-        prepare();
-        double begin = now();
-        call();
-        times.push_back(now() - begin);
-    }
-    return median(times);
-}
+namespace {
 
 // Newer by whole seconds: the original sees nothing less.
 void touch(const char *path) {

@@ -4,7 +4,6 @@
 #define CR_HOST
 #include "cr.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -20,35 +19,11 @@ double now() {
     return static_cast<double>(time.QuadPart) * 1e9 / static_cast<double>(second.QuadPart);
 }
 
-double median(std::vector<double> &values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
+} // namespace
 
-// The median of a few rounds of many calls each.
-template <class Call> double each(int count, Call call) {
-    std::vector<double> times;
-    for (int round = 0; round < 9; ++round) {
-        double begin = now();
-        for (int i = 0; i < count; ++i) {
-            call();
-        }
-        times.push_back((now() - begin) / count);
-    }
-    return median(times);
-}
+#include "measure.h"
 
-// The median of single times. `prepare` is not measured.
-template <class Prepare, class Call> double alone(int count, Prepare prepare, Call call) {
-    std::vector<double> times;
-    for (int i = 0; i < count; ++i) {
-        prepare();
-        double begin = now();
-        call();
-        times.push_back(now() - begin);
-    }
-    return median(times);
-}
+namespace {
 
 // Newer by whole seconds: the original sees nothing less.
 void touch(const char *path) {
