@@ -62,7 +62,7 @@ pub(crate) type Function = unsafe extern "C-unwind" fn(*mut c_void, usize, *mut 
 /// A fault that ended a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fault {
-    /// The signal's number, or the exception's code. 0: none.
+    /// The signal's number, or the exception's code.
     pub(crate) code: u32,
     /// The address that was accessed, if the processor tells it.
     pub(crate) address: Option<usize>,
@@ -92,7 +92,7 @@ pub(crate) struct Frame {
     /// Made of the frame's own address, so that a frame whose stack has been reused is recognised.
     seal: Cell<usize>,
     /// Set by the fault hook.
-    fault: Cell<Fault>,
+    fault: Cell<Option<Fault>>,
     /// Where the hook saves what a crash record is made of; null for nowhere.
     capture: *const Capture,
 }
@@ -144,12 +144,10 @@ struct Armed {
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        // SAFETY: the frame outlives this guard; both are locals of `call`.
-        let frame = unsafe { &*self.frame };
-        // A late fault must not find it whole.
-        frame.seal.set(0);
+        // SAFETY: the frame outlives this guard; both are locals of `guarded`.
+        let outer = unsafe { (*self.frame).outer };
         // SAFETY: the thread's own block, which only this thread uses.
-        unsafe { (*self.thread).top = frame.outer };
+        unsafe { (*self.thread).top = outer };
     }
 }
 
@@ -184,7 +182,7 @@ fn guarded(capture: *const Capture, enter: impl FnOnce(*mut usize) -> usize) -> 
         // SAFETY: as above.
         outer: unsafe { (*thread).top },
         seal: Cell::new(0),
-        fault: Cell::new(Fault::default()),
+        fault: Cell::new(None),
         capture,
     };
     frame.seal.set(Frame::seal_of(&frame));
@@ -194,10 +192,7 @@ fn guarded(capture: *const Capture, enter: impl FnOnce(*mut usize) -> usize) -> 
     unsafe { (*thread).top = (&raw const frame).cast_mut() };
     let result = enter(frame.stack.as_ptr());
     drop(armed);
-    match frame.fault.get() {
-        Fault { code: 0, .. } => Ok(result),
-        fault => Err(fault),
-    }
+    frame.fault.get().map_or(Ok(result), Err)
 }
 
 /// Once for each thread; out of the way of the calls.
@@ -282,7 +277,7 @@ unsafe fn armed_on(
     if !frame.stands(registers.stack, thread) {
         return None;
     }
-    frame.fault.set(classify(thread));
+    frame.fault.set(Some(classify(thread)));
     thread.top = frame.outer;
     // SAFETY: null, or valid during the call, which is this one's.
     if let Some(capture) = unsafe { frame.capture.as_ref() } {

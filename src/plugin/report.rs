@@ -7,12 +7,25 @@ use crate::crash::{Crash, Guest};
 use crate::error::Error;
 use crate::event::Event;
 use crate::guard::Fault;
-use crate::loaded::REFUSED;
+use crate::loaded::{Entry, REFUSED};
 use crate::sys::{fault, limit};
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::null;
 use std::ffi::CString;
+
+/// A call into the guest is under way. The count is right also when an exception passes.
+pub(super) struct Inside<'a> {
+    count: &'a Cell<u32>,
+    before: u32,
+}
+
+impl Drop for Inside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.count.set(self.before);
+    }
+}
 
 impl Plugin {
     /// Calls the entry point. `None`: it faulted, `failure` and the error text are set and the version is the one
@@ -20,15 +33,22 @@ impl Plugin {
     #[inline(always)] // into the step, which is what most updates are
     pub(super) fn call(&self, context: Context, operation: cr_op) -> Option<c_int> {
         let entry = self.entry.get()?;
-        self.call_inside(context, name(operation), || {
-            let _limit = if matches!(operation, cr_op::CR_STEP) { self.limit() } else { None };
-            // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
-            unsafe { entry.call(context.as_ptr(), operation) }
-        })
+        if self.hang.is_some() && matches!(operation, cr_op::CR_STEP) {
+            return self.call_in_time(context, entry);
+        }
+        // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
+        self.call_inside(context, name(operation), || unsafe { entry.call(context.as_ptr(), operation) })
+    }
+
+    /// The same for a step that has a time limit.
+    #[cold]
+    fn call_in_time(&self, context: Context, entry: Entry) -> Option<c_int> {
+        let _limit = self.limit();
+        // SAFETY: as above.
+        self.call_inside(context, name(cr_op::CR_STEP), || unsafe { entry.call(context.as_ptr(), cr_op::CR_STEP) })
     }
 
     /// The time limit of a step, which begins now.
-    #[inline]
     fn limit(&self) -> Option<limit::Limit> {
         let (hook, time) = self.hang.as_ref()?;
         let capture = self.capture.as_deref()?;
@@ -45,7 +65,10 @@ impl Plugin {
         place: &'static str,
         call: impl FnOnce() -> Result<T, Fault>,
     ) -> Option<T> {
-        self.inside(call).map_err(|fault| self.crashed(context, fault, place)).ok()
+        let inside = self.inside();
+        let result = call();
+        drop(inside);
+        result.map_err(|fault| self.crashed(context, fault, place)).ok()
     }
 
     /// The guest has crashed in a call: the version to go back to is the last one that worked.
@@ -78,19 +101,12 @@ impl Plugin {
         failed
     }
 
-    /// Runs what calls into the guest; the count is right also when an exception passes.
-    #[inline]
-    pub(super) fn inside<T>(&self, run: impl FnOnce() -> T) -> T {
-        struct Leave<'a>(&'a Cell<u32>, u32);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
+    /// Counts a call into the guest that begins now, until the result is dropped.
+    #[inline(always)]
+    pub(super) fn inside(&self) -> Inside<'_> {
         let before = self.inside.get();
         self.inside.set(before + 1);
-        let _leave = Leave(&self.inside, before);
-        run()
+        Inside { count: &self.inside, before }
     }
 
     #[cold]
@@ -127,7 +143,8 @@ impl Plugin {
         let is_about_state = kind == cr_event_type::CR_EVENT_STATE_CARRIED;
         let state = if is_about_state { self.state_report() } else { null() };
         let event = Event { kind, version, failure: context.failure(), text: text(), state };
-        self.inside(|| listener.tell(context.as_ptr(), &event))
+        let _inside = self.inside();
+        listener.tell(context.as_ptr(), &event)
     }
 
     pub(super) fn info(&self, text: impl FnOnce() -> String) {

@@ -29,7 +29,10 @@ impl Plugin {
         let number = version.number();
         let guard = self.capture.as_deref().map_or(Guard::Off, |capture| Guard::On(&raw const *capture));
         let mut loaded = Loaded::open(version, &self.path, &self.main_func, guard)?;
-        let constructed = self.inside(|| loaded.construct());
+        let constructed = {
+            let _inside = self.inside();
+            loaded.construct()
+        };
         if let Err(fault) = constructed {
             const PLACE: &str = "a constructor";
             self.note_crash(fault, PLACE, number, loaded.guest());
@@ -66,7 +69,10 @@ impl Plugin {
 
     pub(super) fn close_loaded(&self, context: Context, loaded: Loaded) -> Option<Fault> {
         let (number, guest) = (loaded.number(), loaded.guest());
-        let closed = self.inside(|| loaded.close(self.keep_generations > 0));
+        let closed = {
+            let _inside = self.inside();
+            loaded.close(self.keep_generations > 0)
+        };
         let wanted = closed.image.is_some();
         if let Some(image) = closed.image {
             let mut generations = self.generations.borrow_mut();
