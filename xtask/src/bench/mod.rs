@@ -49,8 +49,8 @@ const LINES: [Line; 20] = [
     line("reload, 1 MB of `.bss`", ("reload", "state1bss", 60), 0.5, Some(("memcpy", "state1bss", 60))),
     line("reload, 8 MB of `.bss`", ("reload", "state8bss", 20), 0.5, Some(("memcpy", "state8bss", 20))),
     line("reload, 64 MB of `.bss`", ("reload", "state64bss", 6), 0.5, Some(("memcpy", "state64bss", 6))),
-    line("reload, 1 MB of `.state`", ("reload", "state1", 60), 0.5, Some(("memcpy", "state1", 60))),
-    line("reload, 64 MB of `.state`", ("reload", "state64", 6), 0.5, Some(("memcpy", "state64", 6))),
+    line("reload, 1 MB of `.state`", ("reload", "state1", 60), 0.5, Some(("relink_memcpy", "state1", 60))),
+    line("reload, 64 MB of `.state`", ("reload", "state64", 6), 0.5, Some(("relink_memcpy", "state64", 6))),
     line("reload, 1000 variables", ("reload", "1000variables", 100), 0.0, Some(("relink", "1000variables", 100)))
         .without_goal(),
     line("reload, 10 000 variables", ("reload", "10000variables", 30), 0.0, Some(("relink", "10000variables", 30)))
@@ -128,8 +128,8 @@ pub(crate) fn run_all(settings: Settings) -> Result<()> {
         let table = Table { place, rows: rows.collect::<Result<_>>()? };
         println!("\n{}", page::table(&table));
         if counted && settings.write {
-            for what in ["update", "reload"] {
-                profiles.push(ours.profile(what, "small")?);
+            for (what, count) in [("update", 100_000), ("reload", 200)] {
+                profiles.push(ours.profile(what, "small", count)?);
             }
         }
         tables.push(table);
