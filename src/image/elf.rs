@@ -7,7 +7,7 @@ use super::{Array, Expected, Image, Lifecycle, Patch, Section, SectionKind, Targ
 use crate::error::Error;
 use core::ops::Range;
 pub(super) use file::File;
-use file::{DynamicTable, check_header, program_headers};
+use file::{DynamicTable, Head};
 use goblin::elf::Sym;
 use goblin::elf::dynamic::{self, Dyn};
 use goblin::elf::program_header::{self, ProgramHeader};
@@ -22,25 +22,15 @@ const STATE_SECTIONS: [(&str, SectionKind); 3] =
 const HIDDEN_TAG: u64 = 0x6372_0000;
 
 pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
-    let (header, ctx) = check_header(head, len, target)?;
-    let table = table_end(header.e_phoff, header.e_phnum, header.e_phentsize)?;
-    check_end("program header table", table, len)?;
-    if header.e_shoff != 0 {
-        let table = table_end(header.e_shoff, header.e_shnum, header.e_shentsize)?;
-        check_end("section table", table, len)?;
-    }
     // Linkers put the program headers right behind the file header. If not, the full check sees them.
-    if table <= head.len() as u64 {
-        let segments = program_headers(head, &header, ctx)?;
-        check_segments(&segments, len, target)?;
-    }
-    Ok(())
+    let Head { segments, .. } = Head::read(head, len, target)?;
+    segments.map_or(Ok(()), |segments| check_segments(&segments, len, target))
 }
 
 pub(super) fn parse(bytes: &[u8], target: Target, expected: Expected<'_>) -> Result<Image, Error> {
     let len = bytes.len() as u64;
-    precheck(bytes, len, target)?; // of the whole file, so the segments are checked
     let file = File::read(bytes, target)?;
+    check_segments(&file.segments, len, target)?;
     check_sections(&file.sections, len)?;
     let segments = Segments(&file.segments);
     segments.check_notes()?;
@@ -65,12 +55,6 @@ pub(super) fn parse(bytes: &[u8], target: Target, expected: Expected<'_>) -> Res
     let registrars = Some(registrars(&linked, &segments, if target.wide { 8 } else { 4 }));
     let listing = if expected.listed { file.list(&state) } else { None };
     Ok(Image { state, extent: segments.extent(), lifecycle, registrars, listing, patches, ..Image::default() })
-}
-
-fn table_end(offset: u64, count: u16, entry: u16) -> Result<u64, Error> {
-    // An extended section count (more than 65279) stands in the first entry, which must be there at least.
-    let size = u64::from(count.max(1)) * u64::from(entry);
-    offset.checked_add(size).ok_or_else(|| nonsense("table offset"))
 }
 
 fn check_end(what: &'static str, need: u64, len: u64) -> Result<(), Error> {

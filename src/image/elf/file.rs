@@ -28,8 +28,8 @@ pub(in crate::image) struct File<'a> {
 
 impl<'a> File<'a> {
     pub(in crate::image) fn read(bytes: &'a [u8], target: Target) -> Result<File<'a>, Error> {
-        let (header, ctx) = check_header(bytes, bytes.len() as u64, target)?;
-        let segments = program_headers(bytes, &header, ctx)?;
+        let Head { header, ctx, segments } = Head::read(bytes, bytes.len() as u64, target)?;
+        let segments = segments.ok_or_else(|| nonsense("program header offset"))?;
         let offset = usize::try_from(header.e_shoff).map_err(|_| nonsense("section table"))?;
         let sections = SectionHeader::parse(bytes, offset, usize::from(header.e_shnum), ctx).map_err(malformed)?;
         let dynamic = Dynamic::parse(bytes, &segments, ctx).map_err(malformed)?;
@@ -143,8 +143,37 @@ impl<'a> DynamicTable<'a> {
     }
 }
 
+/// The beginning of a file that is so long: an ELF shared object for this machine, and its tables are in the file.
+pub(super) struct Head {
+    header: Header,
+    ctx: Ctx,
+    /// None: they are further behind.
+    pub(super) segments: Option<Vec<ProgramHeader>>,
+}
+
+impl Head {
+    pub(super) fn read(head: &[u8], len: u64, target: Target) -> Result<Head, Error> {
+        let (header, ctx) = check_header(head, len, target)?;
+        let table = table_end(header.e_phoff, header.e_phnum, header.e_phentsize)?;
+        check_end("program header table", table, len)?;
+        if header.e_shoff != 0 {
+            let table = table_end(header.e_shoff, header.e_shnum, header.e_shentsize)?;
+            check_end("section table", table, len)?;
+        }
+        let is_there = table <= head.len() as u64;
+        let segments = is_there.then(|| program_headers(head, &header, ctx)).transpose()?;
+        Ok(Head { header, ctx, segments })
+    }
+}
+
+fn table_end(offset: u64, count: u16, entry: u16) -> Result<u64, Error> {
+    // An extended section count (more than 65279) stands in the first entry, which must be there at least.
+    let size = u64::from(count.max(1)) * u64::from(entry);
+    offset.checked_add(size).ok_or_else(|| nonsense("table offset"))
+}
+
 /// The file header: an ELF shared object for this machine?
-pub(super) fn check_header(head: &[u8], len: u64, target: Target) -> Result<(Header, Ctx), Error> {
+fn check_header(head: &[u8], len: u64, target: Target) -> Result<(Header, Ctx), Error> {
     if !head.starts_with(header::ELFMAG) {
         // A file that has been filled up to less than the magic number may still become one.
         return if header::ELFMAG.starts_with(head) {
@@ -180,7 +209,7 @@ fn architecture(found: &str, target: Target) -> Error {
     Error::Architecture { found: found.to_owned(), need }
 }
 
-pub(super) fn program_headers(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<ProgramHeader>, Error> {
+fn program_headers(bytes: &[u8], header: &Header, ctx: Ctx) -> Result<Vec<ProgramHeader>, Error> {
     let offset = usize::try_from(header.e_phoff).map_err(|_| nonsense("program header offset"))?;
     ProgramHeader::parse(bytes, offset, usize::from(header.e_phnum), ctx).map_err(malformed)
 }
