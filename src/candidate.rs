@@ -51,7 +51,7 @@ impl Candidate {
             let mut bytes = Vec::with_capacity(status.id.size as usize);
             (&file).take(status.id.size).read_to_end(&mut bytes).map_err(unreadable)?;
             settled()?;
-            let image = image::parse(Source { bytes: &bytes, path }, Target::native(), expected).map_err(reject)?;
+            let image = image::parse(Source::original(&bytes, path), Target::native(), expected).map_err(reject)?;
             image.change(&mut bytes).map_err(reject)?;
             let draft = versions.draft(number, Content::Bytes(&bytes), status.permissions).map_err(reject)?;
             draft.finish_unchanged(Rc::new(image)).map_err(reject)?
@@ -95,5 +95,5 @@ fn examine(draft: &Draft, path: &Path, expected: Expected<'_>) -> Result<Image, 
     // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
     let bytes =
         unsafe { memmap2::Mmap::map(draft.file()) }.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    image::parse(Source { bytes: &bytes, path }, Target::native(), expected)
+    image::parse(Source::original(&bytes, path), Target::native(), expected)
 }

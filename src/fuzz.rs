@@ -30,6 +30,11 @@ pub fn types(bytes: &[u8]) {
     let _ = variable_types(source(bytes), &wanted, &Hints::default());
 }
 
+/// A PDB: variables, their types and scopes.
+pub fn pdb(bytes: &[u8]) {
+    image::pdb::fuzz::all(bytes);
+}
+
 /// Two images, one behind the other after the length of the first: the state of one goes into the other.
 pub fn plan(bytes: &[u8]) {
     let Some((length, images)) = bytes.split_first_chunk() else { return };
@@ -78,7 +83,7 @@ impl Files for Images<'_> {
 }
 
 fn source(bytes: &[u8]) -> Source<'_> {
-    Source { bytes, path: Path::new("") }
+    Source::original(bytes, Path::new(""))
 }
 
 /// What an image has in memory, full of pointers into itself. None: it would be too much.

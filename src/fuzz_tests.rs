@@ -73,6 +73,30 @@ fn damaged_debug_information_is_survived() {
 }
 
 #[test]
+fn damaged_pdbs_are_survived() {
+    let mut random = Random(4);
+    for language in ["c", "cpp"] {
+        let good = crate::image::pdb::real_tests::sample(language);
+        assert!(crate::image::pdb::fuzz::all(&good) > 5, "the good one is read");
+        let (mut read, mut types) = (0, 0);
+        for case in 0..cases() {
+            let mut bytes = good.clone();
+            for _ in 0..=random.below(6) {
+                // Half of it is free pages and tables for looking names up.
+                let at = random.below(if case % 4 == 0 { 4096 } else { good.len() });
+                bytes[at] = [0, 0xff, 0x7f, 0x80, random.next() as u8][random.below(5)];
+            }
+            if random.below(16) == 0 {
+                bytes.truncate(random.below(good.len()));
+            }
+            let found = crate::image::pdb::fuzz::all(&bytes);
+            (read, types) = (read + 1, types + found);
+        }
+        assert!(types > read, "most are read all the same: {types} of {read}");
+    }
+}
+
+#[test]
 fn plans_for_damaged_images_are_survived() {
     let (old, new) = (build(&["-g"]), build(&["-g", "-DNEW"]));
     let mut random = Random(3);

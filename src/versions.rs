@@ -286,6 +286,11 @@ impl Version {
         self.file.path()
     }
 
+    /// The copy of its PDB.
+    pub(crate) fn pdb(&self) -> Option<&Path> {
+        self.pdb.as_ref().map(OwnFile::path)
+    }
+
     /// What is in its file, if that is still there.
     pub(crate) fn map(&self) -> Option<Mmap> {
         let file = self.file.open()?;

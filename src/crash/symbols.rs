@@ -72,7 +72,7 @@ impl Image {
     /// The sections that it has in memory; none if its file cannot be read.
     pub(super) fn regions(&self) -> Vec<Region<'_>> {
         let Some(bytes) = self.bytes() else { return Vec::new() };
-        image::regions(Source { bytes, path: self.path() }, Target::native()).unwrap_or_default()
+        image::regions(Source::original(bytes, self.path()), Target::native()).unwrap_or_default()
     }
 
     fn bytes(&self) -> Option<&[u8]> {

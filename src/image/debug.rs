@@ -1,8 +1,8 @@
 //! The types of variables, from the debug information of an image: DWARF in it or beside it.
 
-use super::dwarf;
 use super::symbols::{Source, Symbol};
 use super::types::{Nonsense, TypeId, Types};
+use super::{dwarf, pdb};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -164,7 +164,15 @@ impl From<object::Error> for Unknown {
 /// Looks the types of variables up. A variable that the debug information does not describe, or describes in a way that
 /// makes no sense, has none.
 pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: &Hints) -> Result<Found, Unknown> {
-    dwarf::variables(&Asked { source, wanted, before, what: What::Types })
+    variables(&Asked { source, wanted, before, what: What::Types })
+}
+
+/// By DWARF, or else by the PDB of an image that has one.
+fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
+    match dwarf::variables(asked) {
+        Err(Unknown::Absent) => pdb::variables(asked),
+        result => result,
+    }
 }
 
 /// The types of an image's variables, and where they lie: read once, when they are asked for.
@@ -214,7 +222,7 @@ impl Known {
         let open: Vec<Wanted<'_>> = wanted.iter().filter(described).copied().collect();
         if !open.is_empty() {
             let asked = Asked { source, wanted: &open, before: &self.hints, what: What::Scopes };
-            let found = catch_unwind(AssertUnwindSafe(|| dwarf::variables(&asked)));
+            let found = catch_unwind(AssertUnwindSafe(|| variables(&asked)));
             let scopes = found.ok().and_then(Result::ok).map(|found| found.scopes).unwrap_or_default();
             known.extend(open.iter().map(|one| one.address).zip(scopes.into_iter().chain(std::iter::repeat(None))));
         }

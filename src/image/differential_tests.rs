@@ -39,7 +39,7 @@ fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
 }
 
 fn source(bytes: &[u8]) -> Source<'_> {
-    Source { bytes, path: Path::new("guest") }
+    Source::original(bytes, Path::new("guest"))
 }
 
 type Found = (String, u64, u64);

@@ -20,6 +20,8 @@ pub(crate) struct Listing {
     pub(crate) renamed: Vec<u8>,
     /// It has debug information, or may have it in another file.
     pub(crate) debug: bool,
+    /// Sizes are distances to what comes next, which may be too much.
+    pub(crate) padded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,5 +96,6 @@ pub(super) fn list(source: Source<'_>, target: Target, sections: &[Section]) -> 
     listing.renamed = records.flat_map(|region| region.bytes).copied().collect();
     // It may be in a file beside the image, of which that says little.
     listing.debug = true;
+    listing.padded = true;
     Ok(Some(listing))
 }

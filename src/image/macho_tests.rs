@@ -107,7 +107,7 @@ fn parse_for(target: Target, bytes: &[u8]) -> Result<Image, Error> {
 }
 
 fn parse_as(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
-    parse(Source { bytes, path: Path::new("guest.dylib") }, target, Expected { entry, listed: true })
+    parse(Source::original(bytes, Path::new("guest.dylib")), target, Expected { entry, listed: true })
 }
 
 fn text(target: Target, bytes: &[u8]) -> String {
@@ -176,7 +176,7 @@ fn sections_are_those_that_readobj_shows() {
 
 fn symbols_of(target: Target, bytes: &[u8]) -> (Vec<Symbol<'_>>, bool) {
     let mut all = Vec::new();
-    let source = Source { bytes, path: Path::new("guest.dylib") };
+    let source = Source::original(bytes, Path::new("guest.dylib"));
     let known = symbols(source, target, &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
     (all, known)
 }
@@ -230,7 +230,7 @@ fn symbols_are_those_that_nm_shows_with_sizes_and_files() {
                 assert!(image.extent.contains(&one(name).place.address));
             }
 
-            let regions = regions(Source { bytes: &bytes, path: Path::new("guest.dylib") }, target).unwrap();
+            let regions = regions(Source::original(&bytes, Path::new("guest.dylib")), target).unwrap();
             let of = |name: &str| {
                 let at = one(name).place.address;
                 regions.iter().find(|r| (r.address..r.address + r.size).contains(&at)).unwrap()
@@ -476,7 +476,7 @@ fn damage_is_an_error_or_harmless_but_never_a_panic() {
         }
         refused += usize::from(parse_for(ARM64, &bytes).is_err());
         let _ = precheck(&bytes[..HEAD], bytes.len() as u64, ARM64);
-        let source = Source { bytes: &bytes, path: Path::new("guest.dylib") };
+        let source = Source::original(&bytes, Path::new("guest.dylib"));
         let _ = symbols(source, ARM64, &mut |_| true, &mut |_| ());
         let _ = regions(source, ARM64);
     }

@@ -12,7 +12,7 @@ mod listing;
 mod macho;
 #[cfg(all(test, unix))] // they run compilers of this system
 mod macho_tests;
-mod pdb;
+pub(crate) mod pdb;
 mod pe;
 #[cfg(all(test, unix))] // they run compilers of this system
 mod pe_tests;

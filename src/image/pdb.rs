@@ -2,8 +2,25 @@
 //!
 //! A debugger opens the PDB that the record of a loaded image names, and keeps it open, so the linker could not write
 //! the next one. The copies of a guest therefore get a PDB of their own, and the name of it.
+//!
+//! What is in it is read by the modules below this one: symbols, and the types of variables.
+
+mod build;
+mod definitions;
+mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+#[cfg(all(test, target_os = "linux"))] // they run compilers of this system
+pub(crate) mod real_tests;
+mod records;
+mod scope;
+mod symbols;
+mod types;
 
 use super::Patch;
+use std::path::{Path, PathBuf};
+pub(super) use symbols::{Within, symbols};
+pub(super) use types::variables;
 
 /// IMAGE_DEBUG_TYPE_CODEVIEW, and the size of a row of the table.
 const CODEVIEW: u32 = 2;
@@ -19,9 +36,30 @@ const NB10: (&[u8], usize) = (b"NB10", 16);
 pub(crate) struct Pdb {
     /// The path that the linker has written.
     pub(crate) path: String,
+    /// Which PDB it is.
+    id: Id,
     /// Where the path is in the file, and how many bytes there are for it, with the NUL at its end.
     offset: u64,
     room: usize,
+}
+
+/// What a PDB has in common with its image only. Each time it is written without being made anew it is a year older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Id {
+    Guid { guid: [u8; 16], age: u32 },
+    Time { time: u32, age: u32 },
+}
+
+impl Id {
+    /// `record` is what follows the signature.
+    fn read(signature: &[u8], record: &[u8]) -> Option<Id> {
+        let word = |at: usize| Some(u32::from_le_bytes(*record.get(at..)?.first_chunk()?));
+        Some(if signature == RSDS.0 {
+            Id::Guid { guid: *record.first_chunk()?, age: word(16)? }
+        } else {
+            Id::Time { time: word(4)?, age: word(8)? }
+        })
+    }
 }
 
 /// Looks for the record: `table` is the debug directory, `bytes` the whole file. What makes no sense is no record:
@@ -34,11 +72,12 @@ pub(super) fn find(table: &[u8], bytes: &[u8]) -> Option<Pdb> {
             return None;
         }
         let record = bytes.get(offset..offset.checked_add(size)?)?;
-        let (_, head) = [RSDS, NB10].into_iter().find(|(signature, _)| record.starts_with(signature))?;
+        let (signature, head) = [RSDS, NB10].into_iter().find(|(signature, _)| record.starts_with(signature))?;
+        let id = Id::read(signature, record.get(signature.len()..)?)?;
         let place = record.get(head..)?;
         let path = place.get(..place.iter().position(|byte| *byte == 0)?)?;
         let path = std::str::from_utf8(path).ok().filter(|path| !path.is_empty())?;
-        Some(Pdb { path: path.to_owned(), offset: (offset + head) as u64, room: place.len() })
+        Some(Pdb { path: path.to_owned(), id, offset: (offset + head) as u64, room: place.len() })
     })
 }
 
@@ -46,6 +85,13 @@ impl Pdb {
     /// The last part of the path; linkers write both kinds of separators.
     pub(crate) fn file_name(&self) -> &str {
         self.path.rsplit(['\\', '/']).next().unwrap_or_default()
+    }
+
+    /// Where it may be, if `original` is the file that the linker has written: at its path, or beside the image.
+    pub(crate) fn places(&self, original: &Path) -> [PathBuf; 2] {
+        let folder = original.parent().unwrap_or(Path::new(""));
+        // Joined, an absolute path is itself.
+        [folder.join(&self.path), folder.join(self.file_name())]
     }
 
     /// A name for the PDB of the version `number` that there is room for: `wanted`, or else the present one, cut in

@@ -60,7 +60,7 @@ fn parse_windows(bytes: &[u8]) -> Result<Image, Error> {
 }
 
 fn parse_as(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
-    let source = Source { bytes, path: Path::new("guest.dll") };
+    let source = Source::original(bytes, Path::new("guest.dll"));
     parse(source, target, Expected { entry, listed: true })
 }
 

@@ -14,6 +14,15 @@ pub(crate) struct Source<'a> {
     pub(crate) bytes: &'a [u8],
     /// The file that it is a copy of: what belongs to it may lie beside that.
     pub(crate) path: &'a Path,
+    /// The copy of its PDB that was made with it, if there is one: the linker's is mostly that of another version by now.
+    pub(crate) pdb: Option<&'a Path>,
+}
+
+impl<'a> Source<'a> {
+    /// A file as the linker has written it.
+    pub(crate) fn original(bytes: &'a [u8], path: &'a Path) -> Source<'a> {
+        Source { bytes, path, pdb: None }
+    }
 }
 
 /// What is at an address.
@@ -77,7 +86,7 @@ pub(crate) fn symbols<'a>(
     match target.format {
         Format::Elf => elf::File::read(source.bytes, target)?.symbols(wanted, found),
         Format::MachO => macho::symbols(source.bytes, target, wanted, found),
-        Format::Pe => pe::symbols(source.bytes, target, wanted, found),
+        Format::Pe => pe::symbols(source, target, wanted, found),
     }
 }
 

@@ -36,7 +36,7 @@ fn build(flags: &[&str]) -> Vec<u8> {
 }
 
 fn source(bytes: &[u8]) -> Source<'_> {
-    Source { bytes, path: Path::new("guest.so") }
+    Source::original(bytes, Path::new("guest.so"))
 }
 
 fn parse_native(bytes: &[u8]) -> Result<Image, Error> {

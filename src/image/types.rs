@@ -168,6 +168,17 @@ impl Types {
         self.list.get(id.0 as usize).map(|entry| entry.signature)
     }
 
+    /// How large a variable of this type is. None: an array without a length at its end may make it larger.
+    pub(crate) fn whole_size(&self, id: TypeId) -> Option<u64> {
+        let ty = self.get(id)?;
+        let last = match &ty.kind {
+            Kind::Struct(members) => members.last().and_then(|member| self.get(member.ty)),
+            _ => Some(ty),
+        };
+        let is_open = last.is_some_and(|last| matches!(last.kind, Kind::Array { count: 0, .. }));
+        (!is_open && ty.size > 0).then_some(ty.size)
+    }
+
     /// May its bytes be moved to another place?
     pub(crate) fn is_trivial(&self, id: TypeId) -> bool {
         self.get(id).is_none_or(|ty| ty.trivial)
@@ -233,4 +244,28 @@ pub(crate) enum Word {
     Raw,
     /// A pointer, an integer as wide as one, or something unknown.
     Pointer,
+}
+
+/// The types of Rust's standard library that own what they point to, and of which the others are made.
+const OWNERS: [&str; 14] = [
+    "Arc",
+    "BTreeMap",
+    "Box",
+    "CString",
+    "JoinInner",
+    "LinkedList",
+    "OwnedFd",
+    "OwnedHandle",
+    "RawTable",
+    "RawTableInner",
+    "RawVec",
+    "RawVecInner",
+    "Rc",
+    "Weak",
+];
+
+/// Is it one of them, by its name?
+pub(crate) fn is_owner(name: &str) -> bool {
+    let path = name.split('<').next().unwrap_or(name);
+    !path.starts_with(['&', '*']) && path.rsplit("::").next().is_some_and(|last| OWNERS.contains(&last))
 }

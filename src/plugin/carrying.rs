@@ -35,7 +35,7 @@ impl Copy {
     fn source<'s>(&'s self, original: &'s Path) -> Option<Source<'s>> {
         let version = self.version.as_ref()?;
         let bytes = self.bytes.get_or_init(|| version.map()).as_ref()?;
-        Some(Source { bytes, path: original })
+        Some(Source { bytes, path: original, pdb: version.pdb() })
     }
 }
 

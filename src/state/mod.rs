@@ -20,6 +20,8 @@ mod migration;
 #[cfg(test)]
 pub(crate) mod model;
 mod names;
+#[cfg(all(test, target_os = "linux"))]
+mod pdb_tests;
 mod plan;
 mod pointers;
 mod renames;

@@ -54,10 +54,11 @@ pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
             None => (Key { base: base.into(), inner: false }, order),
         };
     }
-    // gcc writes `k.0`, and counts on for each in the file; clang `f.k`, and `f.k.1` for the next one in the function.
+    // gcc writes `k.0`, and counts on for each in the file; clang `f.k`, and `f.k.1` for the next one in the function. From
+    // PDB files come `f::k` and `f::k.1`.
     if let Some((rest, number)) = numbered(base).filter(|(rest, _)| !rest.is_empty()) {
         order.0 = number.saturating_add(1);
-        return (Key { base: rest.into(), inner: true }, order);
+        return (Key { base: rest.into(), inner: !rest.contains("::") }, order);
     }
     (Key { base: base.into(), inner: base.find('.').is_some_and(|at| at > 0) }, order)
 }
@@ -135,7 +136,10 @@ pub(super) fn readable(name: &str) -> Cow<'_, str> {
 /// What a variable is called when it does not matter whether it is known outside of its file, and what the function
 /// that it is in takes: the last resort.
 pub(super) fn plain(name: &str) -> Option<String> {
-    let text = demangle(name)?.replace("(anonymous namespace)::", "").replace("[abi:cxx11]", "");
+    const UNNAMED: &str = "(anonymous namespace)::";
+    // Names of PDB files are not mangled.
+    let text = demangle(name).or_else(|| name.contains(UNNAMED).then(|| name.to_owned()))?;
+    let text = text.replace(UNNAMED, "").replace("[abi:cxx11]", "");
     Some(without_parameters(&text))
 }
 
@@ -283,6 +287,8 @@ mod tests {
         }
         assert_eq!(key("k.3").1, (4, 0));
         assert_eq!(key("k.3.lto_priv.2").1, (4, 2));
+        assert_eq!(key("f::k").0, key("f::k.1").0);
+        assert_eq!(key("f::k.1").1, (2, 0));
         assert_ne!(key("k").0, key("k.3").0);
         assert_eq!(key("f.k").0, key("f.k.1").0);
     }
@@ -306,7 +312,7 @@ mod tests {
 
     #[test]
     fn linkage_and_parameters_do_not_matter_at_last() {
-        for name in ["_ZL7counter", "_ZN12_GLOBAL__N_17counterE"] {
+        for name in ["_ZL7counter", "_ZN12_GLOBAL__N_17counterE", "(anonymous namespace)::counter"] {
             assert_eq!(plain(name).unwrap(), "counter");
         }
         assert_eq!(plain("_ZZ1fiE1k").unwrap(), plain("_ZZ1fdE1k").unwrap());

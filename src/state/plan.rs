@@ -30,6 +30,11 @@ pub(crate) struct Destination<'a> {
 pub(crate) trait Files {
     fn old_file(&self) -> Option<Source<'_>>;
     fn new_file(&self) -> Option<Source<'_>>;
+
+    /// The machine that both are for.
+    fn target(&self) -> Target {
+        Target::native()
+    }
 }
 
 /// What is to be done, and what is said of it.
@@ -112,6 +117,9 @@ impl<'a> Variables<'a> {
         let mut variables = Variables { old, new, matching, types: None, goals: None, same };
         if !same {
             variables.types = variables.read_types(snapshot, to);
+            if to.image.listing.as_ref().is_some_and(|listing| listing.padded) {
+                variables.trim();
+            }
             variables.check(snapshot, to.mode)?;
         }
         if to.mode != cr_mode::CR_SAFEST {
@@ -125,6 +133,17 @@ impl<'a> Variables<'a> {
         let old = Whose { image: &snapshot.origin()?.image, file: &files.0, side: &self.old };
         let new = Whose { image: to.image, file: &files.1, side: &self.new };
         Typed::read(&snapshot.types, old, new, &self.matching)
+    }
+
+    /// Takes the padding off that counts as a part of variables where only their addresses are known.
+    fn trim(&mut self) {
+        let Some(types) = &self.types else { return };
+        for (index, fate) in (0..).zip(&self.matching.new_of) {
+            if let (Fate::Is(new), Some((had, has))) = (fate, types.sizes(index)) {
+                self.old.trim(index, had);
+                self.new.trim(*new, has);
+            }
+        }
     }
 
     /// The pairs that are moved.
@@ -210,7 +229,7 @@ impl<'a> Variables<'a> {
         }
         let images = Images {
             files: to.files,
-            target: Target::native(),
+            target: to.files.target(),
             old_side: &self.old,
             new_side: &self.new,
             matching: &self.matching,

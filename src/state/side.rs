@@ -52,6 +52,13 @@ impl<'a> Side<'a> {
         self.variables.get(index as usize)
     }
 
+    /// It is no larger than this.
+    pub(super) fn trim(&mut self, index: u32, size: u64) {
+        if let Some(variable) = self.variables.get_mut(index as usize) {
+            variable.place.size = variable.place.size.min(size);
+        }
+    }
+
     /// The names by which they are matched. The run-time's variables have none.
     pub(super) fn keys(&self) -> Vec<Option<(Key<'_>, Order)>> {
         let key = |variable| {

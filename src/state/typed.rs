@@ -123,6 +123,12 @@ impl Typed {
         self.old.other_forms.get(&old) != self.new.other_forms.get(&new)
     }
 
+    /// How large the types of this variable are; None: that is not known, or one may be larger.
+    pub(super) fn sizes(&self, old: u32) -> Option<(u64, u64)> {
+        let pair = self.get(old)?;
+        self.old.types.whole_size(pair.old).zip(self.new.types.whole_size(pair.new))
+    }
+
     pub(super) fn has_changed(&self, pair: Pair) -> bool {
         self.old.types.signature(pair.old) != self.new.types.signature(pair.new)
     }

@@ -20,7 +20,7 @@ fn build(value: u32) -> Vec<u8> {
 }
 
 fn source(bytes: &[u8]) -> Source<'_> {
-    Source { bytes, path: Path::new("guest.so") }
+    Source::original(bytes, Path::new("guest.so"))
 }
 
 fn parse(bytes: &[u8]) -> Rc<Image> {

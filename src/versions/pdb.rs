@@ -6,7 +6,6 @@
 use super::own_file::OwnFile;
 use crate::image::{Patch, Pdb};
 use crate::sys;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,12 +33,9 @@ pub(super) fn copy(pdb: &Pdb, source: &Path, image: &Path, number: u32) -> Optio
     None
 }
 
-/// Where the PDB of the guest at `original` is: at the path that the linker has written, or beside the guest.
+/// Where the PDB of the guest at `original` is.
 pub(super) fn locate(pdb: &Pdb, original: &Path) -> Option<PathBuf> {
-    let folder = original.parent()?;
-    // Joined, an absolute path is itself.
-    let places = [folder.join(&pdb.path), folder.join(OsString::from(pdb.file_name()))];
-    places.into_iter().find(|place| place.is_file())
+    pdb.places(original).into_iter().find(|place| place.is_file())
 }
 
 /// Opens the file; a linker that is just writing it is waited for, for a moment.

@@ -1,7 +1,7 @@
 //! Entries become types.
 
 use super::super::debug::{Found, Unknown, Wanted};
-use super::super::types::{Kind, MAX_DEPTH, Member, Nonsense, Place as At, Role, Type, TypeId, Types};
+use super::super::types::{Kind, MAX_DEPTH, Member, Nonsense, Place as At, Role, Type, TypeId, Types, is_owner};
 use super::find::{Place, origin};
 use super::{Entry, Reader};
 use gimli::{AttributeValue, SectionId, UnitOffset, UnitSectionOffset, constants as c};
@@ -418,27 +418,4 @@ fn offset_of(location: AttributeValue<Reader<'_>>) -> Option<u64> {
         return gimli::leb128::read::unsigned(&mut Reader::new(rest, gimli::LittleEndian)).ok();
     }
     number(location).and_then(|value| value.try_into().ok())
-}
-
-/// The types of Rust's standard library that own what they point to, and of which the others are made.
-const OWNERS: [&str; 14] = [
-    "Arc",
-    "BTreeMap",
-    "Box",
-    "CString",
-    "JoinInner",
-    "LinkedList",
-    "OwnedFd",
-    "OwnedHandle",
-    "RawTable",
-    "RawTableInner",
-    "RawVec",
-    "RawVecInner",
-    "Rc",
-    "Weak",
-];
-
-fn is_owner(name: &str) -> bool {
-    let path = name.split('<').next().unwrap_or(name);
-    !path.starts_with(['&', '*']) && path.rsplit("::").next().is_some_and(|last| OWNERS.contains(&last))
 }

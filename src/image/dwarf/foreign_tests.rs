@@ -27,7 +27,7 @@ const TYPES: [&str; 4] = ["{health@0:i16 color@4:(RED=0 GREEN=5)u4 at@8:f8[2]}",
 /// The types of the four variables in an image at this path.
 fn types_in(path: &Path, target: Target) -> Vec<String> {
     let bytes = fs::read(path).unwrap();
-    let source = Source { bytes: &bytes, path };
+    let source = Source::original(&bytes, path);
     let mut all: Vec<Symbol<'_>> = Vec::new();
     symbols(source, target, &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
     let is_called = |symbol: &str, name: &str| symbol.trim_start_matches('_').split('.').any(|part| part == name);
@@ -81,5 +81,5 @@ fn dwarf_of_macos_is_in_a_bundle_beside_the_image() {
     fs::write(&inner, bytes).unwrap();
     let bytes = fs::read(&path).unwrap();
     let one = Wanted { address: 0, size: 4, symbol: "counter" };
-    assert!(variable_types(Source { bytes: &bytes, path: &path }, &[one], &Hints::default()).is_err());
+    assert!(variable_types(Source::original(&bytes, &path), &[one], &Hints::default()).is_err());
 }

@@ -13,7 +13,7 @@ mod forms;
 mod pointers;
 mod scope;
 #[cfg(all(test, target_os = "linux"))]
-mod tests;
+pub(super) mod tests;
 mod units;
 
 use super::debug::{Asked, Found, Hints, Numbers, Unknown, Wanted, What};

@@ -52,7 +52,7 @@ const C_TYPES: &[(&str, &str)] = &[
 ];
 
 /// The form of a type, in short.
-pub(super) fn describe(types: &Types, id: TypeId) -> String {
+pub(in crate::image) fn describe(types: &Types, id: TypeId) -> String {
     let ty = types.get(id).unwrap();
     let mut text = match &ty.kind {
         Kind::Integer { signed: true } => format!("i{}", ty.size * 8),
@@ -155,7 +155,7 @@ fn types_of(bytes: &[u8], path: &Path, names: &[&str]) -> Result<Found, Unknown>
 }
 
 fn types_after(bytes: &[u8], path: &Path, names: &[&str], before: &Hints) -> Result<Found, Unknown> {
-    let source = Source { bytes, path };
+    let source = Source::original(bytes, path);
     let mut all = Vec::new();
     symbols(source, host(), &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
     let wanted = names.iter().map(|name| {

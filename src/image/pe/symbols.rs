@@ -1,11 +1,13 @@
-//! The COFF symbol table of a PE image ("COFF Symbol Table"), which MinGW's linkers leave in it; Microsoft's do not.
+//! The COFF symbol table of a PE image ("COFF Symbol Table"), which MinGW's linkers leave in it. Microsoft's do not: theirs
+//! are in the PDB.
 //!
 //! It has no sizes: they are the distances to what comes next.
 
 use super::{Headers, Row, nonsense, u16_at, u32_at};
 use crate::error::Error;
 use crate::image::Target;
-use crate::image::symbols::{Kind, Place, Region, Symbol};
+use crate::image::pdb::{self, Within};
+use crate::image::symbols::{Kind, Place, Region, Source, Symbol};
 use goblin::pe::section_table::{IMAGE_SCN_MEM_DISCARDABLE, IMAGE_SCN_MEM_EXECUTE, IMAGE_SCN_MEM_WRITE};
 use goblin::pe::symbol::{
     COFF_SYMBOL_SIZE, IMAGE_SYM_CLASS_EXTERNAL, IMAGE_SYM_CLASS_FILE, IMAGE_SYM_CLASS_STATIC, IMAGE_SYM_DTYPE_FUNCTION,
@@ -17,14 +19,14 @@ use std::borrow::Cow;
 const THREAD_LOCAL: &[u8] = b".tls";
 
 pub(in crate::image) fn symbols<'a>(
-    bytes: &'a [u8],
+    source: Source<'a>,
     target: Target,
     wanted: &mut dyn FnMut(&Place) -> bool,
     found: &mut dyn FnMut(Symbol<'a>),
 ) -> Result<bool, Error> {
-    let table = Table::read(bytes, target)?;
+    let table = Table::read(source.bytes, target)?;
     if table.rows.is_empty() {
-        return Ok(false);
+        return pdb::symbols(source, &|address| table.within(address), wanted, found);
     }
     let mut starts: Vec<u64> = table.entries().filter_map(|entry| table.address(&entry)).collect();
     starts.sort_unstable();
@@ -126,6 +128,12 @@ impl<'a> Table<'a> {
         (address < section.end()).then_some(address)
     }
 
+    /// Where the section of an address ends, and what is in it.
+    fn within(&self, address: u64) -> Option<Within> {
+        let section = self.sections.iter().find(|row| (u64::from(row.address)..row.end()).contains(&address))?;
+        Some(Within { end: section.end(), kind: kind_in(section) })
+    }
+
     /// Up to eight bytes, or four zeros and a place in the table of names.
     fn name(&self, entry: &Entry<'a>) -> Option<Cow<'a, str>> {
         if u32_at(entry.row, 0)? != 0 {
@@ -142,13 +150,18 @@ impl Entry<'_> {
     }
 
     fn kind(&self, section: &Row) -> Kind {
-        if self.is_function() || section.flags & IMAGE_SCN_MEM_EXECUTE != 0 {
-            Kind::Function
-        } else if section.name() == THREAD_LOCAL {
-            Kind::ThreadLocal
-        } else {
-            Kind::Object
-        }
+        if self.is_function() { Kind::Function } else { kind_in(section) }
+    }
+}
+
+/// What is in a section.
+fn kind_in(section: &Row) -> Kind {
+    if section.flags & IMAGE_SCN_MEM_EXECUTE != 0 {
+        Kind::Function
+    } else if section.name() == THREAD_LOCAL {
+        Kind::ThreadLocal
+    } else {
+        Kind::Object
     }
 }
 

@@ -18,7 +18,7 @@ type Found = (String, Kind, u64, bool);
 
 fn found(bytes: &[u8]) -> (bool, Vec<Found>) {
     let mut found = Vec::new();
-    let source = Source { bytes, path: Path::new("") };
+    let source = Source::original(bytes, Path::new(""));
     let told = symbols(source, WINDOWS, &mut |_| true, &mut |symbol| {
         found.push((symbol.name.into_owned(), symbol.place.kind, symbol.place.size, symbol.place.local));
     });
@@ -55,7 +55,7 @@ fn variables_and_functions_are_found_with_their_sizes() {
 fn exported_functions_are_found_by_an_address_inside_them() {
     let whole = build_mingw(&[]);
     let mut places = Vec::new();
-    symbols(Source { bytes: &whole, path: Path::new("") }, WINDOWS, &mut |_| true, &mut |symbol| {
+    symbols(Source::original(&whole, Path::new("")), WINDOWS, &mut |_| true, &mut |symbol| {
         places.push((symbol.name.into_owned(), symbol.place.address));
     })
     .unwrap();
@@ -77,7 +77,7 @@ fn a_stripped_image_tells_so() {
 #[test]
 fn regions_have_the_rights_and_the_content_of_their_sections() {
     let bytes = build_mingw(&[]);
-    let regions = regions(Source { bytes: &bytes, path: Path::new("") }, WINDOWS).unwrap();
+    let regions = regions(Source::original(&bytes, Path::new("")), WINDOWS).unwrap();
     let of = |name: &str| regions.iter().find(|region| region.name == name).unwrap();
     assert!(of(".text").code && !of(".text").writable);
     assert!(of(".data").writable && !of(".data").code);
@@ -127,7 +127,7 @@ fn static_variables_know_their_source_file() {
     let mut keep = |symbol: Symbol<'_>| {
         found.push((symbol.name.into_owned(), symbol.file.map(std::borrow::Cow::into_owned), symbol.place.size));
     };
-    let source = Source { bytes: &bytes, path: Path::new("") };
+    let source = Source::original(&bytes, Path::new(""));
     assert!(symbols(source, WINDOWS, &mut |_| true, &mut keep).unwrap());
     assert_eq!(found[0], ("kept".to_owned(), Some("part_of_game.c".to_owned()), 8));
     assert_eq!((&*found[1].0, &found[1].1), ("a_name_of_more_than_eight", &None));
@@ -136,7 +136,7 @@ fn static_variables_know_their_source_file() {
 
 #[test]
 fn tables_that_make_no_sense_are_errors_or_empty() {
-    let source = |bytes| Source { bytes, path: Path::new("") };
+    let source = |bytes| Source::original(bytes, Path::new(""));
     let mut nothing = |_: Symbol<'_>| {};
     // A name outside the table; rows that claim more rows than there are.
     let mut far = row(b"", 0, 1, 0, 2, 0);
