@@ -158,10 +158,9 @@ impl<'a> Theirs<'_, 'a> {
             let inside = |section: &object::Section<'_, '_>| {
                 (section.address()..section.address() + section.size()).contains(&address)
             };
-            // Linkers export the ends of sections, too. What is exported from ELF may be anything.
+            // Linkers export the ends of sections, too.
             let is_code = self.file.sections().find(inside).is_some_and(|section| rights_of(&section).1);
-            let is_entry = is_code || target.format == Format::Elf;
-            assert_eq!(parse(bytes, target, name).is_ok(), is_entry, "{what}: {name}");
+            assert_eq!(parse(bytes, target, name).is_ok(), is_code, "{what}: {name}");
             let none = format!("{name}_no");
             assert!(matches!(parse(bytes, target, &none), Err(Error::NoEntry(missing)) if missing == none), "{what}");
         }

@@ -44,8 +44,11 @@ pub(super) fn parse(bytes: &[u8], target: Target, expected: Expected<'_>) -> Res
     let is_entry = |symbol: &Sym| {
         symbol.st_shndx != section_header::SHN_UNDEF as usize && linked.name(symbol) == expected.entry.as_bytes()
     };
-    if !linked.symbols.iter().any(|symbol| is_entry(&symbol)) {
+    let Some(entry) = linked.symbols.iter().find(is_entry) else {
         return Err(Error::NoEntry(expected.entry.to_owned()));
+    };
+    if !segments.executable(entry.st_value) {
+        return Err(Error::Format(format!("its {} is not a function", expected.entry)));
     }
 
     let table = segments.dynamic()?;
@@ -141,6 +144,10 @@ impl Segments<'_> {
 
     fn loaded(&self, address: u64, size: u64) -> bool {
         self.covers(address, size, |segment| segment.p_type == program_header::PT_LOAD)
+    }
+
+    fn executable(&self, address: u64) -> bool {
+        self.covers(address, 1, |segment| segment.p_type == program_header::PT_LOAD && segment.is_executable())
     }
 
     /// Writable while the program runs: in a writable segment, and not made read-only after relocation.

@@ -17,6 +17,7 @@ const SOURCE: &str = "
     static int state __attribute__((section(\".state\"), used)) = 3;
     static long long zero[4];
     static __thread int of_thread = 5;
+    int table[2] = {1, 2};
     int *thread(void) { return &of_thread; }
     __attribute__((constructor)) static void begin(void) { zero[0]++; }
     __attribute__((destructor)) static void end(void) { zero[1]++; }
@@ -152,6 +153,8 @@ fn the_wrong_kind_is_named() {
             .to_string(),
         "the image does not export other_main"
     );
+    let variable = parse(source(&good), Target::native(), Expected { entry: "table", listed: false });
+    assert_eq!(variable.unwrap_err().to_string(), "not a shared library: its table is not a function");
 }
 
 #[test]
