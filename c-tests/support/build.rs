@@ -251,13 +251,14 @@ fn named_compiler(name: &str) -> Command {
     }
 }
 
-/// There are linkers and switches for ELF alone, and of those for macOS only its own.
+/// There are linkers and switches for ELF alone, and of those for macOS only its own. gold is not for RISC-V.
 fn can_be_built(line: &str) -> bool {
     let elf = ["-fuse-ld=gold", "-fuse-ld=mold", "-Wl,-z,"];
     let not_of_macos = ["-fuse-ld=", "-Wl,-", "-m32", "-m64", "imported_entry.c", " g++ "];
     let unknown: &[&str] = match () {
         () if target::is_windows() => &elf,
         () if target::is_macos() => &not_of_macos,
+        () if target::triple().starts_with("riscv") => &["-fuse-ld=gold"],
         () => &[],
     };
     !unknown.iter().any(|flag| line.contains(flag))

@@ -6,10 +6,9 @@ use crate::{machine, packages};
 use anyhow::Result;
 
 /// The platform's name and its triple.
-const SYSTEMS: [(&str, &str); 7] = [
+const SYSTEMS: [(&str, &str); 6] = [
     ("Windows x86_64 (MSVC)", "x86_64-pc-windows-msvc"),
     ("Windows aarch64 (MSVC)", "aarch64-pc-windows-msvc"),
-    ("Linux riscv64 (glibc)", "riscv64gc-unknown-linux-gnu"),
     ("FreeBSD x86_64", "x86_64-unknown-freebsd"),
     ("FreeBSD aarch64", "aarch64-unknown-freebsd"),
     ("Android x86_64", "x86_64-linux-android"),

@@ -56,6 +56,20 @@ const I686: Machine = Machine {
     ],
 };
 
+const RISCV64: Machine = Machine {
+    triple: "riscv64gc-unknown-linux-gnu",
+    foreign: true,
+    prefix: "riscv64-linux-gnu-",
+    suffix: "",
+    runner: "qemu-riscv64 -L /usr/riscv64-linux-gnu",
+    needs: &[
+        ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
+        ("riscv64-linux-gnu-g++", "g++-riscv64-linux-gnu"),
+        ("/usr/riscv64-linux-gnu/include/stdio.h", "libc6-dev-riscv64-cross"),
+        ("qemu-riscv64", "qemu-user"),
+    ],
+};
+
 /// Wine runs its programs. Of MinGW's two thread libraries, C++11 needs the one with POSIX threads.
 const WINDOWS: Machine = Machine {
     triple: "x86_64-pc-windows-gnu",
@@ -70,7 +84,7 @@ const WINDOWS: Machine = Machine {
     ],
 };
 
-static OTHERS: [Machine; 3] = [AARCH64, I686, WINDOWS];
+static OTHERS: [Machine; 4] = [AARCH64, I686, RISCV64, WINDOWS];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
 /// belong together: rustup has the first as a component, Debian has both. (Debian's plain `rustc` is too old.)
