@@ -3,27 +3,11 @@
 //! Instructions that older processors do not know are written as `hint`s, which those skip, and which every
 //! assembler takes.
 
-use super::Function;
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 use super::Thread;
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 use core::arch::asm;
 use core::arch::global_asm;
-use core::ffi::c_void;
-
-unsafe extern "C-unwind" {
-    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
-    #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
-
-    /// Not a function: the place inside `enter` where an abandoned call goes on.
-    static cr_guard_landing: u8;
-}
-
-/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
-pub(super) fn landing() -> usize {
-    (&raw const cr_guard_landing).addr()
-}
 
 /// This thread's block.
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]
@@ -81,6 +65,63 @@ macro_rules! check {
     };
 }
 
+/// Makes a frame of 176 bytes and saves there the return address and all callee-saved registers. 16 bytes at its upper
+/// end are left for the caller.
+macro_rules! save {
+    () => {
+        concat!(
+            "stp x29, x30, [sp, #-176]!\n", // frame pointer and return address; room for all
+            ".cfi_def_cfa_offset 176\n",
+            ".cfi_offset x29, -176\n",
+            ".cfi_offset x30, -168\n",
+            "stp x19, x20, [sp, #16]\n", // the other callee-saved registers
+            ".cfi_offset x19, -160\n",
+            ".cfi_offset x20, -152\n",
+            "stp x21, x22, [sp, #32]\n",
+            ".cfi_offset x21, -144\n",
+            ".cfi_offset x22, -136\n",
+            "stp x23, x24, [sp, #48]\n",
+            ".cfi_offset x23, -128\n",
+            ".cfi_offset x24, -120\n",
+            "stp x25, x26, [sp, #64]\n",
+            ".cfi_offset x25, -112\n",
+            ".cfi_offset x26, -104\n",
+            "stp x27, x28, [sp, #80]\n",
+            ".cfi_offset x27, -96\n",
+            ".cfi_offset x28, -88\n",
+            "stp d8, d9, [sp, #96]\n", // and those of the floating-point unit
+            ".cfi_offset d8, -80\n",
+            ".cfi_offset d9, -72\n",
+            "stp d10, d11, [sp, #112]\n",
+            ".cfi_offset d10, -64\n",
+            ".cfi_offset d11, -56\n",
+            "stp d12, d13, [sp, #128]\n",
+            ".cfi_offset d12, -48\n",
+            ".cfi_offset d13, -40\n",
+            "stp d14, d15, [sp, #144]\n",
+            ".cfi_offset d14, -32\n",
+            ".cfi_offset d15, -24"
+        )
+    };
+}
+
+/// Brings back all but the frame pointer and the return address. The frame stays.
+macro_rules! restore {
+    () => {
+        concat!(
+            "ldp d14, d15, [sp, #144]\n",
+            "ldp d12, d13, [sp, #128]\n",
+            "ldp d10, d11, [sp, #112]\n",
+            "ldp d8, d9, [sp, #96]\n",
+            "ldp x27, x28, [sp, #80]\n",
+            "ldp x25, x26, [sp, #64]\n",
+            "ldp x23, x24, [sp, #48]\n",
+            "ldp x21, x22, [sp, #32]\n",
+            "ldp x19, x20, [sp, #16]"
+        )
+    };
+}
+
 // enter(x0: stack, x1: function, x2: a, x3: b, x4: c) -> x0
 //
 // All callee-saved registers are on the stack: x19 to x30, of v8 to v15 the low halves, and the control word of the
@@ -88,39 +129,9 @@ macro_rules! check {
 global_asm!(
     function!("cr_guard_enter"),
     sign!(),
-    "stp x29, x30, [sp, #-176]!", // frame pointer and return address; room for all
-    ".cfi_def_cfa_offset 176",
-    ".cfi_offset x29, -176",
-    ".cfi_offset x30, -168",
+    save!(),
     "mov x29, sp", // a frame pointer, for profilers and for the unwinder
     ".cfi_def_cfa_register x29",
-    "stp x19, x20, [sp, #16]", // the other callee-saved registers
-    ".cfi_offset x19, -160",
-    ".cfi_offset x20, -152",
-    "stp x21, x22, [sp, #32]",
-    ".cfi_offset x21, -144",
-    ".cfi_offset x22, -136",
-    "stp x23, x24, [sp, #48]",
-    ".cfi_offset x23, -128",
-    ".cfi_offset x24, -120",
-    "stp x25, x26, [sp, #64]",
-    ".cfi_offset x25, -112",
-    ".cfi_offset x26, -104",
-    "stp x27, x28, [sp, #80]",
-    ".cfi_offset x27, -96",
-    ".cfi_offset x28, -88",
-    "stp d8, d9, [sp, #96]", // and those of the floating-point unit
-    ".cfi_offset d8, -80",
-    ".cfi_offset d9, -72",
-    "stp d10, d11, [sp, #112]",
-    ".cfi_offset d10, -64",
-    ".cfi_offset d11, -56",
-    "stp d12, d13, [sp, #128]",
-    ".cfi_offset d12, -48",
-    ".cfi_offset d13, -40",
-    "stp d14, d15, [sp, #144]",
-    ".cfi_offset d14, -32",
-    ".cfi_offset d15, -24",
     "mrs x9, fpcr",       // rounding mode and traps
     "str x9, [sp, #160]", // for an abandoned call: a function that returns has kept them
     "str x29, [x0]",      // *stack: from here on the call can be abandoned; x29 is the stack pointer
@@ -130,15 +141,7 @@ global_asm!(
     "mov x2, x4",         // its third
     "blr x9",             // the guest
     "2:",                 // common way out; x0 is the result
-    "ldp d14, d15, [sp, #144]",
-    "ldp d12, d13, [sp, #128]",
-    "ldp d10, d11, [sp, #112]",
-    "ldp d8, d9, [sp, #96]",
-    "ldp x27, x28, [sp, #80]",
-    "ldp x25, x26, [sp, #64]",
-    "ldp x23, x24, [sp, #48]",
-    "ldp x21, x22, [sp, #32]",
-    "ldp x19, x20, [sp, #16]",
+    restore!(),
     ".cfi_remember_state",
     "ldp x29, x30, [sp], #176", // gives the room back
     ".cfi_def_cfa sp, 0",

@@ -1,23 +1,8 @@
 //! The guarded call on 64-bit ARM, Windows calling convention.
 
-use super::{Function, Thread};
+use super::Thread;
 use crate::sys::fault::{on_exception, on_landing};
 use core::arch::{asm, global_asm};
-use core::ffi::c_void;
-
-unsafe extern "C-unwind" {
-    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
-    #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
-
-    /// Not a function: the place inside `enter` where an abandoned call goes on.
-    static cr_guard_landing: u8;
-}
-
-/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
-pub(super) fn landing() -> usize {
-    (&raw const cr_guard_landing).addr()
-}
 
 /// This thread's block.
 #[inline(always)]
@@ -42,30 +27,14 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-// The thread's block: three words, zero in a new thread. See the guard for x86-64.
-global_asm!(
-    ".section .tls$,\"dw\"",
-    ".globl cr_guard_thread",
-    ".p2align 3",
-    "cr_guard_thread:",
-    ".zero 24", // as large as the struct
-    ".text",
-);
+global_asm!(thread_block!("24", "3"));
 
 // enter(x0: stack, x1: function, x2: a, x3: b, x4: c) -> x0
 //
 // All callee-saved registers are on the stack: x19 to x30, of v8 to v15 the low halves, and the control word of the
 // floating-point unit. An abandoned call needs only the stack pointer to restore everything. x18 is the system's.
 global_asm!(
-    ".text",
-    ".globl cr_guard_enter",
-    ".def cr_guard_enter",
-    ".scl 2",   // external
-    ".type 32", // a function
-    ".endef",
-    ".p2align 4",
-    "cr_guard_enter:",
-    ".seh_proc cr_guard_enter",
+    function!("cr_guard_enter"),
     ".seh_handler {handler}, @except", // asked when an exception passes; not while unwinding
     "stp x29, x30, [sp, #-176]!",      // frame pointer and return address; room for all
     ".seh_save_fplr_x 176",
@@ -124,15 +93,14 @@ global_asm!(
     ".seh_endepilogue",
     "ret",
     // The fault hook has set pc to here, sp to frame.stack, and x0 to 1 if the stack has run out.
-    ".globl cr_guard_landing",
-    "cr_guard_landing:",
+    place!("cr_guard_landing"),
     "mov x29, sp",        // the frame pointer, so that the unwind codes above hold here too
     "ldr x9, [sp, #160]", // the caller's control word
     "msr fpcr, x9",
     "bl {landed}",        // mends the stack; x0 is its argument
     "mov w0, #-1",        // a result; the caller looks at frame.fault first
     "b 2b",
-    ".seh_endproc",
+    end!("cr_guard_enter"),
     handler = sym on_exception,
     landed = sym on_landing,
 );

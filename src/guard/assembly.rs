@@ -1,7 +1,25 @@
-//! The lines around assembly functions, which differ between ELF and Mach-O.
+//! What the assembly of all processors has in common: how Rust code names it, and the lines around its functions, which
+//! differ between ELF, Mach-O and PE.
+
+use super::Function;
+use core::ffi::c_void;
+
+unsafe extern "C-unwind" {
+    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
+    #[link_name = "cr_guard_enter"]
+    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
+
+    /// Not a function: the place inside `enter` where an abandoned call goes on.
+    static cr_guard_landing: u8;
+}
+
+/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
+pub(super) fn landing() -> usize {
+    (&raw const cr_guard_landing).addr()
+}
 
 /// The beginning of a function that other files of this library may call, and nobody else.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", windows)))]
 macro_rules! function {
     ($name:literal) => {
         concat!(
@@ -26,7 +44,7 @@ macro_rules! function {
 }
 
 /// The end of it.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", windows)))]
 macro_rules! end {
     ($name:literal) => {
         concat!(".cfi_endproc\n", ".size ", $name, ", . - ", $name, "\n", ".popsection")
@@ -34,7 +52,7 @@ macro_rules! end {
 }
 
 /// A place inside it that Rust code can name.
-#[cfg(not(target_vendor = "apple"))]
+#[cfg(not(any(target_vendor = "apple", windows)))]
 macro_rules! place {
     ($name:literal) => {
         concat!(".globl ", $name, "\n", ".hidden ", $name, "\n", $name, ":")
@@ -78,7 +96,7 @@ macro_rules! place {
 
 /// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
 /// that every thread has from its start, so that reading it in a signal handler never allocates.
-#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+#[cfg(not(any(target_vendor = "apple", target_os = "android", windows)))]
 macro_rules! thread_block {
     ($size:literal, $alignment:literal) => {
         concat!(
@@ -97,6 +115,65 @@ macro_rules! thread_block {
             $size,
             "\n",
             ".popsection"
+        )
+    };
+}
+
+#[cfg(windows)]
+macro_rules! function {
+    ($name:literal) => {
+        concat!(
+            ".text\n",
+            ".globl ",
+            $name,
+            "\n",
+            ".def ",
+            $name,
+            "\n",
+            ".scl 2\n",   // external
+            ".type 32\n", // a function
+            ".endef\n",
+            ".p2align 4\n",
+            $name,
+            ":\n",
+            ".seh_proc ",
+            $name
+        )
+    };
+}
+
+#[cfg(windows)]
+macro_rules! end {
+    ($name:literal) => {
+        ".seh_endproc"
+    };
+}
+
+#[cfg(windows)]
+macro_rules! place {
+    ($name:literal) => {
+        concat!(".globl ", $name, "\n", $name, ":")
+    };
+}
+
+/// As above. Every thread has it from its start, and those that are older than this module since it was loaded.
+///
+/// It lies where compilers put thread-local variables. Linkers sort what is behind the `$` by name, and the C runtime
+/// marks the end of what each thread gets with a variable in `.tls$ZZZ`.
+#[cfg(windows)]
+macro_rules! thread_block {
+    ($size:literal, $alignment:literal) => {
+        concat!(
+            ".section .tls$,\"dw\"\n",
+            ".globl cr_guard_thread\n",
+            ".p2align ",
+            $alignment,
+            "\n",
+            "cr_guard_thread:\n",
+            ".zero ",
+            $size,
+            "\n",
+            ".text"
         )
     };
 }

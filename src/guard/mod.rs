@@ -8,38 +8,34 @@
 //! Our own code never runs armed: every entry into the library disarms the thread ([`Disarmed`]) and only [`call`]
 //! arms it again. So a guest that calls back into the library cannot make us lose our place.
 
-#[cfg(not(windows))]
 #[macro_use]
 mod assembly;
-
-#[cfg(all(target_arch = "aarch64", not(windows)))]
-mod aarch64;
 mod capture;
+
+// The guarded call, in a file for each processor and calling convention.
+#[cfg(all(target_arch = "aarch64", not(windows)))]
+#[macro_use]
+#[path = "aarch64.rs"]
+mod arch;
+#[cfg(all(target_arch = "aarch64", windows))]
+#[path = "aarch64_windows.rs"]
+mod arch;
 #[cfg(target_arch = "riscv64")]
-mod riscv64;
+#[macro_use]
+#[path = "riscv64.rs"]
+mod arch;
+#[cfg(target_arch = "x86")]
+#[path = "x86.rs"]
+mod arch;
+#[cfg(all(target_arch = "x86_64", not(windows)))]
+#[path = "x86_64.rs"]
+mod arch;
+#[cfg(all(target_arch = "x86_64", windows))]
+#[path = "x86_64_windows.rs"]
+mod arch;
+
 #[cfg(all(test, unix))]
 mod tests;
-#[cfg(target_arch = "x86")]
-mod x86;
-#[cfg(all(target_arch = "x86_64", not(windows)))]
-mod x86_64;
-#[cfg(all(target_arch = "aarch64", not(windows)))]
-use aarch64 as arch;
-#[cfg(target_arch = "riscv64")]
-use riscv64 as arch;
-#[cfg(target_arch = "x86")]
-use x86 as arch;
-#[cfg(all(target_arch = "x86_64", not(windows)))]
-use x86_64 as arch;
-
-#[cfg(all(target_arch = "aarch64", windows))]
-mod aarch64_windows;
-#[cfg(all(target_arch = "aarch64", windows))]
-use aarch64_windows as arch;
-#[cfg(all(target_arch = "x86_64", windows))]
-mod x86_64_windows;
-#[cfg(all(target_arch = "x86_64", windows))]
-use x86_64_windows as arch;
 
 pub(crate) use capture::{Capture, Registers, Saved};
 
@@ -165,7 +161,7 @@ pub(crate) unsafe fn call(
     capture: *const Capture,
 ) -> Result<usize, Fault> {
     // SAFETY: `guarded` has linked the frame of `stack`, which outlives the call; the rest is the caller's promise.
-    guarded(capture, |stack| unsafe { arch::enter(stack, function, a, b, c) })
+    guarded(capture, |stack| unsafe { assembly::enter(stack, function, a, b, c) })
 }
 
 /// Links a frame for the time of `enter`, which gets the place where it notes the stack pointer.
@@ -239,12 +235,12 @@ pub(crate) struct Landing {
 /// For the fault hook: the instruction at which abandoned calls go on.
 #[cfg(windows)]
 pub(crate) fn landing() -> usize {
-    arch::landing()
+    assembly::landing()
 }
 
 /// Is this instruction a part of the guarded call itself? A backtrace of the guest ends there.
 pub(crate) fn is_entry(instruction: usize) -> bool {
-    (arch::enter as *const () as usize..arch::landing()).contains(&instruction)
+    (assembly::enter as *const () as usize..assembly::landing()).contains(&instruction)
 }
 
 /// This thread's block, for [`interrupt`]. It has been prepared if a call is in progress.
@@ -284,7 +280,7 @@ unsafe fn armed_on(
         // SAFETY: the call is in progress, so nobody looks at what was saved before.
         unsafe { capture.save(registers, frame.stack.get()) };
     }
-    Some(Landing { instruction: arch::landing(), stack: frame.stack.get() })
+    Some(Landing { instruction: assembly::landing(), stack: frame.stack.get() })
 }
 
 /// For what ends the time of a call: as [`armed`], if the thread is in an image that may be interrupted, and its innermost

@@ -3,24 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
 #[cfg(target_arch = "aarch64")]
-mod aarch64;
+#[path = "tests/aarch64.rs"]
+mod arch;
 #[cfg(target_arch = "riscv64")]
-mod riscv64;
+#[path = "tests/riscv64.rs"]
+mod arch;
 #[cfg(target_arch = "x86")]
-mod x86;
+#[path = "tests/x86.rs"]
+mod arch;
 #[cfg(target_arch = "x86_64")]
-mod x86_64;
-#[cfg(target_arch = "aarch64")]
-use aarch64::KEPT;
-#[cfg(target_arch = "riscv64")]
-use riscv64::KEPT;
-#[cfg(target_arch = "x86")]
-use x86::KEPT;
-#[cfg(target_arch = "x86_64")]
-use x86_64::KEPT;
+#[path = "tests/x86_64.rs"]
+mod arch;
 
-use super::{Fault, Function, arch, call, guarded};
+use super::{Fault, Function, assembly, call, guarded};
 use crate::sys::fault::{Hook, describe};
+use arch::KEPT;
 use core::ffi::c_void;
 use core::mem::transmute;
 use core::ptr::{null, null_mut};
@@ -53,7 +50,7 @@ fn an_abandoned_call_restores_all_callee_saved_registers() {
         let result = guarded(null(), |stack| {
             let arguments = [stack.addr(), spoil as *const () as usize, 0, 0, 0];
             // SAFETY: the guard's entry with its arguments.
-            unsafe { fill_and_call(&raw mut registers, arch::enter as *const c_void, &raw const arguments) }
+            unsafe { fill_and_call(&raw mut registers, assembly::enter as *const c_void, &raw const arguments) }
         });
         assert!(describe(result.unwrap_err()).starts_with("SIGILL"));
         assert_eq!(registers, KEPT);

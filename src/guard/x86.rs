@@ -1,24 +1,12 @@
 //! The guarded call on 32-bit x86, the C calling convention of the System V ABI.
 
-use super::{Function, Thread};
+use super::Thread;
 use core::arch::global_asm;
 use core::ffi::c_void;
 
 unsafe extern "C-unwind" {
-    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
-    #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
-
-    /// Not a function: the place inside `enter` where an abandoned call goes on.
-    static cr_guard_landing: u8;
-
     /// The address of the thread's block.
     safe fn cr_guard_thread_address() -> *mut c_void;
-}
-
-/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
-pub(super) fn landing() -> usize {
-    (&raw const cr_guard_landing).addr()
 }
 
 /// This thread's block.

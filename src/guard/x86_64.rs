@@ -1,26 +1,10 @@
 //! The guarded call on x86-64, System V calling convention.
 
-use super::Function;
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 use super::Thread;
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]
 use core::arch::asm;
 use core::arch::global_asm;
-use core::ffi::c_void;
-
-unsafe extern "C-unwind" {
-    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
-    #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
-
-    /// Not a function: the place inside `enter` where an abandoned call goes on.
-    static cr_guard_landing: u8;
-}
-
-/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
-pub(super) fn landing() -> usize {
-    (&raw const cr_guard_landing).addr()
-}
 
 /// This thread's block.
 #[cfg(not(any(target_vendor = "apple", target_os = "android")))]

@@ -1,23 +1,8 @@
 //! The guarded call on x86-64, Windows calling convention.
 
-use super::{Function, Thread};
+use super::Thread;
 use crate::sys::fault::{on_exception, on_landing};
 use core::arch::{asm, global_asm};
-use core::ffi::c_void;
-
-unsafe extern "C-unwind" {
-    /// Calls `function(a, b, c)` and notes in `stack` where the call can be abandoned. Returns once.
-    #[link_name = "cr_guard_enter"]
-    pub(super) fn enter(stack: *mut usize, function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize;
-
-    /// Not a function: the place inside `enter` where an abandoned call goes on.
-    static cr_guard_landing: u8;
-}
-
-/// The instruction at which an abandoned call goes on, with `frame.stack` as the stack pointer.
-pub(super) fn landing() -> usize {
-    (&raw const cr_guard_landing).addr()
-}
 
 /// This thread's block.
 #[inline(always)]
@@ -39,18 +24,7 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-// The thread's block: three words, zero in a new thread. Every thread has it from its start, and those that are older
-// than this module since it was loaded, so that reading it in an exception handler never allocates.
-global_asm!(
-    // Where compilers put thread-local variables. Linkers sort what is behind the `$` by name, and the C runtime marks
-    // the end of what each thread gets with a variable in `.tls$ZZZ`.
-    ".section .tls$,\"dw\"",
-    ".globl cr_guard_thread",
-    ".p2align 3",
-    "cr_guard_thread:",
-    ".zero 24", // as large as the struct
-    ".text",
-);
+global_asm!(thread_block!("24", "3"));
 
 // enter(rcx: stack, rdx: function, r8: a, r9: b, [rsp + 40]: c) -> rax
 //
@@ -60,15 +34,7 @@ global_asm!(
 // The stack, from its pointer upwards: 32 bytes for the callee's use, xmm6 to xmm15 from 32 on, the control words at
 // 192 and 196, at 200 the eight pushed registers, at 264 the return address, at 304 the fifth argument.
 global_asm!(
-    ".text",
-    ".globl cr_guard_enter",
-    ".def cr_guard_enter",
-    ".scl 2",   // external
-    ".type 32", // a function
-    ".endef",
-    ".p2align 4",
-    "cr_guard_enter:",
-    ".seh_proc cr_guard_enter",
+    function!("cr_guard_enter"),
     ".seh_handler {handler}, @except", // asked when an exception passes; not while unwinding
     "push rbp", // the registers that a function must keep
     ".seh_pushreg rbp",
@@ -140,8 +106,7 @@ global_asm!(
     "pop rbp",
     "ret",
     // The fault hook has set rip to here, rsp to frame.stack, and eax to 1 if the stack has run out.
-    ".globl cr_guard_landing",
-    "cr_guard_landing:",
+    place!("cr_guard_landing"),
     "cld",                   // the convention wants the direction flag clear
     "fninit",                // an empty x87 stack, also after MMX code
     "fldcw [rsp + 196]",     // the caller's control words
@@ -150,7 +115,7 @@ global_asm!(
     "call {landed}",         // mends the stack
     "mov eax, -1",           // a result; the caller looks at frame.fault first
     "jmp 2b",
-    ".seh_endproc",
+    end!("cr_guard_enter"),
     handler = sym on_exception,
     landed = sym on_landing,
 );
