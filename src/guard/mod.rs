@@ -70,6 +70,7 @@ pub(crate) struct Fault {
 
 /// What a faulting instruction has tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(dead_code)] // not all processors tell
 pub(crate) enum Access {
     /// The processor or the system does not tell, or it was no access.
     #[default]
