@@ -49,6 +49,9 @@ enum Command {
         /// Only the steps whose name contains this; may be repeated
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// Without the steps whose name contains this; may be repeated
+        #[arg(long, value_name = "NAME")]
+        skip: Vec<String>,
         /// For this platform, by its Rust triple, such as aarch64-unknown-linux-gnu; without it, for this machine
         #[arg(long, value_name = "TRIPLE")]
         target: Option<String>,
@@ -81,7 +84,9 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo { fast, target } => demo::show(target.as_deref(), fast),
-        Command::Test { only, target, all, list } => test::run(&only, target.as_deref(), all, list),
+        Command::Test { only, skip, target, all, list } => {
+            test::run(&test::Choice { only, skip }, target.as_deref(), all, list)
+        }
         Command::Bench { quick, write } => bench::run_all(bench::Settings { quick, write }),
         Command::Header => header::write().map(|changed| {
             println!("include/cr.h {}", if changed { "written" } else { "is up to date" });

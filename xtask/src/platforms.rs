@@ -17,7 +17,7 @@ pub(crate) enum Proof {
 /// A row of the table, without the last column, which no program knows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    platform: String,
+    pub(crate) platform: String,
     compiles: bool,
     links: bool,
     tests: Vec<String>,

@@ -37,6 +37,11 @@ impl Step {
         self.proves(platform, Proof::Tests(what.into()))
     }
 
+    /// Does it show something of this platform?
+    pub(crate) fn is_for(&self, platform: &str) -> bool {
+        self.proofs.iter().any(|(shown, _)| *shown == platform)
+    }
+
     fn proves(mut self, platform: &'static str, proof: Proof) -> Self {
         self.proofs.push((platform, proof));
         self
