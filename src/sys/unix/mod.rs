@@ -182,7 +182,7 @@ pub(crate) fn may_reuse_files() -> bool {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(&FileStatus) -> bool) -> Option<(File, u64)> {
+pub(crate) fn take_over(_: &Path, _: &Path, _: impl FnOnce(FileNumber) -> bool) -> Option<(File, u64)> {
     None
 }
 
