@@ -59,7 +59,7 @@ __attribute__((noinline)) static int fail(crash_kind kind, void *lock = nullptr)
     case CRASH_JUMP:
         return jump(circle.radius) + 1;
     case CRASH_JUMP_FAR:
-        return jump(reinterpret_cast<int *>(static_cast<size_t>(0x1234567))) + 1;
+        return jump(reinterpret_cast<int *>(static_cast<size_t>(0x1234568))) + 1;
     case CRASH_ABORT:
         std::abort(); // mark: abort
     case CRASH_RAISE:

@@ -8,6 +8,8 @@
 static inline void fault_illegal(void) {
 #if defined(__aarch64__)
     __asm__ volatile(".inst 0"); /* udf #0; the compiler's own trap is a breakpoint */
+#elif defined(__riscv)
+    __asm__ volatile("unimp"); /* the compiler's own trap is a breakpoint */
 #else
     __builtin_trap();
 #endif

@@ -187,7 +187,7 @@ SCENARIO(crash_record_of_a_jump_to_nowhere) {
         for (crash_kind kind : {CRASH_JUMP, CRASH_JUMP_FAR}) {
             Crashing p(guest);
             const cr_crash &crash = p.crash(kind);
-            size_t address = kind == CRASH_JUMP ? 0 : 0x1234567;
+            size_t address = kind == CRASH_JUMP ? 0 : 0x1234568;
             CHECK_EQ(address, crash.address);
             CHECK_EQ(address, crash.frames[0]->address);
             CHECK(crash.frames[0]->module == nullptr && crash.frames[0]->function == nullptr);

@@ -18,7 +18,7 @@ CR_EXPORT int on_button(int button, void *data) {
 CR_EXPORT void on_key(char key) {
     printf("  guest: key %c\n", key);
     if (key == '!') {
-        int *volatile nowhere = NULL;
+        volatile int *volatile nowhere = NULL; /* a compiler must not see what is done with it */
         *nowhere = 1; /* a bug of the application */
     }
 }

@@ -20,7 +20,7 @@ mod stay;
 mod symbols;
 // These build ELF images with the compiler of this system.
 #[cfg(all(test, target_os = "linux"))]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod types;
 
 use crate::error::Error;

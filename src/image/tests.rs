@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
 #[path = "../../c-tests/support/target.rs"]
-mod target;
+pub(crate) mod target;
 
 use super::differential_tests::compare;
 use super::{Expected, Image, Kind, Source, Symbol, Target, parse, precheck, regions, symbols};

@@ -4,16 +4,16 @@
 
 use super::side::Side;
 use super::typed::{Memory, Whose};
+use crate::image::tests::target;
 use crate::image::{self, Expected, Image, Source, Target};
 use std::path::Path;
-use std::process::Command;
 use std::rc::Rc;
 
 fn build(value: u32) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
     let text = format!("int state; int cr_main(void *ctx, int op) {{ return state += {value} + op; }}");
     std::fs::write(place.path().join("guest.c"), text).unwrap();
-    let mut compiler = Command::new("gcc");
+    let mut compiler = target::compiler(false);
     compiler.args(["-g", "-shared", "-fPIC", "guest.c", "-o", "guest.so"]).current_dir(place.path());
     assert!(compiler.status().unwrap().success());
     std::fs::read(place.path().join("guest.so")).unwrap()

@@ -41,7 +41,7 @@ fn types_in(path: &Path, target: Target) -> Vec<String> {
 
 #[test]
 fn dwarf_of_mingw_counts_from_the_base_of_the_image() {
-    let windows = Target { format: Format::Pe, pe_machine: COFF_MACHINE_X86_64, ..Target::native() };
+    let windows = Target { format: Format::Pe, pe_machine: COFF_MACHINE_X86_64, wide: true, ..Target::native() };
     let clang = ["clang", "--target=x86_64-w64-mingw32", "-nostdlib", "-fuse-ld=lld", "-Wl,--entry=DllMain"];
     for compiler in [&["x86_64-w64-mingw32-gcc"][..], &clang] {
         for version in ["-gdwarf-4", "-gdwarf-5"] {
@@ -57,7 +57,7 @@ fn dwarf_of_mingw_counts_from_the_base_of_the_image() {
 
 #[test]
 fn dwarf_of_macos_is_in_a_bundle_beside_the_image() {
-    let macos = Target { format: Format::MachO, mach_cpu: CPU_TYPE_ARM64, ..Target::native() };
+    let macos = Target { format: Format::MachO, mach_cpu: CPU_TYPE_ARM64, wide: true, ..Target::native() };
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("guest.c"), SOURCE).unwrap();
     let tool = |line: &str| {
