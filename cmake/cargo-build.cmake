@@ -1,5 +1,5 @@
 # Run by the build: makes one kind of the library with cargo and puts it at OUTPUT, with a depfile.
-# CARGO KIND VERSION SOURCE_DIR TARGET_DIR TRIPLE OUTPUT DEPFILE FLAGS [LINKER] [IMPORT, on Windows]
+# CARGO KIND SOURCE_DIR TARGET_DIR TRIPLE OUTPUT DEPFILE FLAGS [LINKER] [IMPORT, on Windows; SONAME, elsewhere]
 cmake_minimum_required(VERSION 3.21)
 
 # Make's job server is not open to us, and cargo would complain about it.
@@ -22,10 +22,14 @@ if(IMPORT)
   set(made "cr.dll")
   get_filename_component(import "${IMPORT}" NAME)
 elseif(KIND STREQUAL "cdylib")
-  string(REGEX REPLACE "\\..*" "" major "${VERSION}")
-  set(made "libcr.so")
-  # Cargo sets no SONAME.
-  set(rustc_flags -- -C "link-arg=-Wl,-soname,libcr.so.${major}")
+  # Cargo sets no SONAME, and as install name a path.
+  if(TRIPLE MATCHES "apple")
+    set(made "libcr.dylib")
+    set(rustc_flags -- -C "link-arg=-Wl,-install_name,${SONAME}")
+  else()
+    set(made "libcr.so")
+    set(rustc_flags -- -C "link-arg=-Wl,-soname,${SONAME}")
+  endif()
 elseif(TRIPLE MATCHES "msvc")
   set(made "cr.lib")
 else()
@@ -49,15 +53,15 @@ file(RENAME "${OUTPUT}.new" "${OUTPUT}")
 file(TOUCH "${OUTPUT}")
 if(IMPORT)
   file(COPY_FILE "${made_dir}/${import}" "${IMPORT}")
-elseif(KIND STREQUAL "cdylib")
+elseif(made STREQUAL "libcr.so")
   get_filename_component(name "${OUTPUT}" NAME)
-  file(CREATE_LINK "${name}" "${folder}/libcr.so.${major}" SYMBOLIC)
-  file(CREATE_LINK "libcr.so.${major}" "${folder}/libcr.so" SYMBOLIC)
+  file(CREATE_LINK "${name}" "${folder}/${SONAME}" SYMBOLIC)
+  file(CREATE_LINK "${SONAME}" "${folder}/libcr.so" SYMBOLIC)
 endif()
 
 # Cargo's list of sources, with our file in front of the colon.
 string(REGEX REPLACE "\\.[a-z]+$" ".d" list "${made}")
 file(READ "${made_dir}/${list}" sources)
-string(REGEX REPLACE "^[^\n]*\\.(a|so|dll|lib): ?" "" sources "${sources}")
+string(REGEX REPLACE "^[^\n]*\\.(a|so|dylib|dll|lib): ?" "" sources "${sources}")
 string(REPLACE " " "\\ " escaped "${OUTPUT}")
 file(WRITE "${DEPFILE}" "${escaped}: ${sources}")

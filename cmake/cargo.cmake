@@ -37,9 +37,15 @@ elseif(WIN32)
   set(_cr_static_name "libcr.a")
   set(_cr_shared_name "cr.dll")
   set(_cr_import "${PROJECT_BINARY_DIR}/lib/libcr.dll.a")
+elseif(APPLE)
+  set(_cr_static_name "libcr.a")
+  set(_cr_shared_name "libcr.dylib")
+  set(_cr_soname "@rpath/libcr.dylib")
+  set(_cr_import)
 else()
   set(_cr_static_name "libcr.a")
   set(_cr_shared_name "libcr.so.${PROJECT_VERSION}")
+  set(_cr_soname "libcr.so.${PROJECT_VERSION_MAJOR}")
   set(_cr_import)
 endif()
 
@@ -55,6 +61,9 @@ function(cr_cargo_library kind result)
       set(import "-DIMPORT=${_cr_import}")
     endif()
   endif()
+  if(_cr_soname)
+    set(soname "-DSONAME=${_cr_soname}")
+  endif()
   set(output "${PROJECT_BINARY_DIR}/lib/${file}")
   set(depfile "${PROJECT_BINARY_DIR}/lib/${kind}.d")
   separate_arguments(flags NATIVE_COMMAND "${CR_CARGO_FLAGS}")
@@ -66,9 +75,8 @@ function(cr_cargo_library kind result)
   add_custom_command(
       OUTPUT "${output}"
       ${byproducts}
-      COMMAND "${CMAKE_COMMAND}" "-DCARGO=${CR_CARGO}" "-DKIND=${kind}" "-DVERSION=${PROJECT_VERSION}"
-              "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}" "-DTARGET_DIR=${CR_CARGO_TARGET_DIR}" "-DTRIPLE=${_cr_triple}"
-              "-DOUTPUT=${output}" "-DDEPFILE=${depfile}" "-DFLAGS=${flags}" ${linker} ${import}
+      COMMAND "${CMAKE_COMMAND}" "-DCARGO=${CR_CARGO}" "-DKIND=${kind}" "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}" "-DTARGET_DIR=${CR_CARGO_TARGET_DIR}" "-DTRIPLE=${_cr_triple}"
+              "-DOUTPUT=${output}" "-DDEPFILE=${depfile}" "-DFLAGS=${flags}" ${soname} ${linker} ${import}
               -P "${PROJECT_SOURCE_DIR}/cmake/cargo-build.cmake"
       DEPENDS ${sources}
       DEPFILE "${depfile}"

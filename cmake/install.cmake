@@ -10,6 +10,8 @@ if(WIN32)
   install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_BINDIR}")
   install(FILES "${_cr_import}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   get_filename_component(_cr_import_name "${_cr_import}" NAME)
+elseif(APPLE)
+  install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 else()
   install(PROGRAMS "${_cr_shared}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   install(FILES "${_cr_folder}/libcr.so.${PROJECT_VERSION_MAJOR}" "${_cr_folder}/libcr.so"

@@ -2,6 +2,8 @@
 # `rustc --print native-static-libs` says (all but the C library and kernel32, which come by themselves).
 if(WIN32)
   set(CR_NATIVE_LIBS ntdll userenv ws2_32 dbghelp)
+elseif(APPLE)
+  set(CR_NATIVE_LIBS System) # the C library and all that goes with it
 else()
   set(CR_NATIVE_LIBS gcc_s util rt pthread m dl)
 endif()
@@ -10,7 +12,7 @@ endif()
 # --no-as-needed stays as it is. One word, because CMake may reorder or merge several.
 list(TRANSFORM CR_NATIVE_LIBS PREPEND "-l" OUTPUT_VARIABLE _cr_libs)
 list(JOIN _cr_libs "," _cr_libs)
-if(WIN32)
+if(WIN32 OR APPLE)
   set(CR_NATIVE_LINK ${CR_NATIVE_LIBS}) # only what is used gets into a program's table of imports
 else()
   set(CR_NATIVE_LINK "-Wl,--push-state,--as-needed,${_cr_libs},--pop-state")

@@ -21,11 +21,15 @@ pub(crate) fn install(built: &Path, prefix: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
     libs::replace(&root().join("include/cr.h"), &include.join("cr.h"))?;
-    let file = format!("libcr.so.{version}");
+    let machine = machine::native()?;
+    let with_versions = machine.shared_library() == "libcr.so";
+    let file = if with_versions { format!("libcr.so.{version}") } else { machine.shared_library().to_owned() };
     for name in ["libcr.a", &file] {
         libs::replace(&built.join(name), &lib.join(name))?;
     }
-    libs::link_versions(&lib)?;
+    if with_versions {
+        libs::link_versions(&lib)?;
+    }
     fs::write(lib.join("pkgconfig/cr.pc"), pkg_config(&version)?)?;
     Ok(())
 }

@@ -31,9 +31,14 @@ pub(crate) fn soname() -> Result<String> {
 pub(crate) fn native_libs(machine: &Machine) -> Result<Vec<String>> {
     let text = fs::read_to_string(root().join("cmake/native-libs.cmake"))?;
     let mut lists = text.lines().filter_map(|line| line.trim().strip_prefix("set(CR_NATIVE_LIBS "));
-    // The first one is that for Windows.
-    let list = if machine.is_windows() { lists.next() } else { lists.nth(1) };
-    let list = list.and_then(|rest| rest.strip_suffix(')')).context("no CR_NATIVE_LIBS in native-libs.cmake")?;
+    // That for Windows, that for macOS, and that for all others.
+    let number = match () {
+        () if machine.is_windows() => 0,
+        () if machine.is_macos() => 1,
+        () => 2,
+    };
+    let list =
+        lists.nth(number).and_then(|rest| rest.split(')').next()).context("no CR_NATIVE_LIBS in native-libs.cmake")?;
     Ok(list.split_whitespace().map(str::to_owned).collect())
 }
 
@@ -60,7 +65,7 @@ pub(crate) fn build(machine: &Machine) -> Result<()> {
         replace(&made.join("libcr.dll.a"), &lib.join("libcr.dll.a"))?;
         return replace(&made.join("cr.dll"), &lib.join("cr.dll"));
     }
-    if machine.triple.contains("apple") {
+    if machine.is_macos() {
         build_kind(machine, "cdylib", &["--", "-C", INSTALL_NAME])?;
         return replace(&made.join("libcr.dylib"), &lib.join("libcr.dylib"));
     }
@@ -100,11 +105,10 @@ pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// What rustc says that a program with libcr.a in it needs besides.
-pub(crate) fn native_libs_of_rustc(machine: &Machine) -> Result<Vec<String>> {
+pub(crate) fn native_libs_of_rustc(machine: &Machine) -> Result<String> {
     // A file, because rustc says it only when it works, and the file stays.
     let file = machine.target_dir().join("native-static-libs.txt");
     let flag = format!("native-static-libs={}", file.display());
     build_kind(machine, "staticlib", &["--", "--print", &flag])?;
-    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(text.split_whitespace().map(|word| word.trim_start_matches("-l").to_owned()).collect())
+    fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }

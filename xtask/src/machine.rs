@@ -160,9 +160,18 @@ impl Machine {
         self.triple.contains("windows")
     }
 
+    /// Is it macOS?
+    pub(crate) fn is_macos(&self) -> bool {
+        self.triple.contains("apple")
+    }
+
     /// The name of the shared library there.
     pub(crate) fn shared_library(&self) -> &'static str {
-        if self.is_windows() { "cr.dll" } else { "libcr.so" }
+        match () {
+            () if self.is_windows() => "cr.dll",
+            () if self.is_macos() => "libcr.dylib",
+            () => "libcr.so",
+        }
     }
 
     /// Where the shipped libraries are put for the tests.

@@ -44,9 +44,17 @@ pub(crate) fn exported(machine: &Machine) -> Result<()> {
 
 /// What CMake and pkg-config give to users of libcr.a is what rustc asks for.
 pub(crate) fn native(machine: &Machine) -> Result<()> {
+    compare_native(machine, &native_libs_of_rustc(machine)?)
+}
+
+/// As above, with what rustc has said.
+pub(crate) fn compare_native(machine: &Machine, rustc: &str) -> Result<()> {
     let ours: BTreeSet<String> = native_libs(machine)?.into_iter().collect();
-    // The C library comes by itself.
-    let rustc = native_libs_of_rustc(machine)?.into_iter().filter(|name| name != "c" && name != "kernel32").collect();
+    let rustc = rustc.split_whitespace().map(|word| word.trim_start_matches("-l"));
+    // The C library comes by itself. On macOS that of mathematics is a part of it, and of libiconv, which Rust's library
+    // names, nothing is used: programs are linked without it.
+    let known: &[&str] = if machine.is_macos() { &["c", "m", "iconv"] } else { &["c", "kernel32"] };
+    let rustc = rustc.filter(|name| !known.contains(name)).map(str::to_owned).collect();
     same("cmake/native-libs.cmake names", &ours, &rustc)
 }
 

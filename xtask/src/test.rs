@@ -47,7 +47,7 @@ fn native_elsewhere(machine: &'static Machine) -> Result<Vec<Step>> {
     let mut parts = vec!["packages", "format", "header", "clippy", "doc", "rust tests"];
     if cfg!(target_os = "macos") {
         // The suite in C and C++, which is among the Rust tests, finds the libraries where they were built.
-        parts.push("libraries");
+        parts.extend(["libraries", "cmake makefiles", "find_package make"]);
     }
     steps.retain(|step| parts.iter().any(|part| step.name.starts_with(part)));
     if cfg!(target_os = "macos") {

@@ -54,7 +54,9 @@ pub(crate) fn macos(target: Target) -> Vec<Step> {
         step("libraries", build).links(target.platform),
         step("symbols", check_library).links(target.platform),
         step("samples", samples).links(target.platform),
+        step("native libraries", native).links(target.platform),
         step("c tests", build_c_tests).links(target.platform),
+        step("cmake", build_with_cmake).links(target.platform),
     ]
 }
 
@@ -196,25 +198,109 @@ fn samples(target: Target) -> Result<()> {
     Ok(())
 }
 
+/// What programs with libcr.a in them need besides is what rustc says.
+fn native(target: Target) -> Result<()> {
+    let file = work_dir().join(format!("cargo-{}", target.triple)).join("native-static-libs.txt");
+    let mut cargo = rustc(target, "staticlib", &work_dir().join(format!("cargo-{}", target.triple)))?;
+    run(cargo.args(["--", "--print", &format!("native-static-libs={}", file.display())]))?;
+    symbols::compare_native(&machine::plain(target.triple), &fs::read_to_string(&file)?)
+}
+
+/// A directory with the compilers as one file each, as compilers usually are, and what else CMake looks for on macOS.
+fn programs(target: Target) -> Result<PathBuf> {
+    let place = work_dir().join(format!("zig-{}", target.triple));
+    fs::create_dir_all(&place)?;
+    let script = |name: &str, text: &str| -> Result<()> {
+        fs::write(place.join(name), format!("#!/bin/sh\n{text}\n"))?;
+        #[cfg(unix)]
+        fs::set_permissions(place.join(name), PermissionsExt::from_mode(0o755))?;
+        Ok(())
+    };
+    for name in ["cc", "c++"] {
+        // CMake's modules are bundles on macOS, which zig does not make.
+        let bundles = r#"for word; do shift; [ "$word" = -bundle ] && word=-shared; set -- "$@" "$word"; done"#;
+        let zig = format!("exec python3 -m ziglang {name} -target {} -fno-sanitize=undefined", target.zig);
+        script(name, &format!("{bundles}\n{zig} \"$@\""))?;
+    }
+    // It is zigbuild that knows how to link.
+    let linker = format!("CARGO_TARGET_{}_LINKER", target.triple.to_uppercase().replace('-', "_"));
+    let (zigbuild, cargo) = (zigbuild(), cargo());
+    let cargo = cargo.get_program().to_string_lossy();
+    let text = format!("unset {linker}\n[ \"$1\" = rustc ] && exec {} \"$@\"\nexec {cargo} \"$@\"", zigbuild.display());
+    script("cargo", &text)?;
+    // CMake makes flags for the version of macOS that the first one tells, and asks for the second, which is not used.
+    script("sw_vers", "echo 13.0")?;
+    script("install_name_tool", "exit 1")?;
+    Ok(place)
+}
+
 /// The hosts and guests of the suite in C and C++, which a person with a Mac can run.
 fn build_c_tests(target: Target) -> Result<()> {
     // Not with the time limit that tests otherwise have: all of it is compiled in one of them.
     let mut tests = cargo();
     tests.args(["test", "--locked", "--package", "cr-reload", "--test", "contract"]);
     tests.env("CR_LIB_DIR", lib_dir(target)).env("CR_TEST_TARGET", target.triple);
-    for (variable, command) in [("CC", "cc"), ("CXX", "c++")] {
-        // One file, as compilers usually are.
-        let place = work_dir().join(format!("zig-{}", target.triple));
-        fs::create_dir_all(&place)?;
-        let file = place.join(command);
-        let zig = format!("python3 -m ziglang {command} -target {} -fno-sanitize=undefined", target.zig);
-        fs::write(&file, format!("#!/bin/sh\nexec {zig} \"$@\"\n"))?;
-        #[cfg(unix)]
-        fs::set_permissions(&file, PermissionsExt::from_mode(0o755))?;
-        tests.env(format!("{variable}_{}", target.triple.replace('-', "_")), file);
+    let programs = programs(target)?;
+    for (variable, name) in [("CC", "cc"), ("CXX", "c++")] {
+        tests.env(format!("{variable}_{}", target.triple.replace('-', "_")), programs.join(name));
     }
     let result = run(tests.args(["--", "--exact", BUILT]));
     // The crate `cc` asks the compiler who it is, and zig leaves a file behind when it answers.
     let _ = fs::remove_file(root().join("a.o"));
     result
+}
+
+/// The whole project by CMake, and a project that finds what it has installed.
+fn build_with_cmake(target: Target) -> Result<()> {
+    let place = |name: &str| work_dir().join("cmake").join(format!("{name}-{}", target.triple));
+    let (build, prefix, user) = (place("cross"), place("prefix"), place("find"));
+    for folder in [&prefix, &user] {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+    }
+    let settings = [
+        format!("-DCR_CARGO={}", programs(target)?.join("cargo").display()),
+        format!("-DCR_CARGO_TARGET={}", target.triple),
+        format!("-DCR_CARGO_TARGET_DIR={}", work_dir().join(format!("cargo-{}", target.triple)).display()),
+    ];
+    cmake_build(target, root(), &build, &settings)?;
+    check_exports(&build.join("lib/libcr.dylib"), is_of_rust)?;
+    let host = output(command(llvm("objdump")).args(["--macho", "--private-headers"]).arg(build.join(SHARED_HOST)))?;
+    for wanted in ["@rpath/libcr.dylib".to_owned(), build.join("lib").display().to_string()] {
+        if !host.contains(&format!(" {wanted} (offset")) {
+            bail!("{SHARED_HOST} does not name {wanted}");
+        }
+    }
+    run(command("cmake").arg("--install").arg(&build).arg("--prefix").arg(&prefix))?;
+    let find = ["-DCR_FROM=find_package".to_owned(), format!("-Dcr_DIR={}", prefix.join("lib/cmake/cr").display())];
+    cmake_build(target, &root().join("cmake/tests/consumer"), &user, &find)?;
+    // Its tests that only look at the files.
+    let mut ctest = command("ctest");
+    ctest.arg("--test-dir").arg(&user).args(["--output-on-failure", "--no-tests=error"]);
+    run(ctest.args(["--tests-regex", "^(clean|static|shared)\\."]))
+}
+
+/// The host of the suite that is linked with the shared library, in CMake's tree.
+const SHARED_HOST: &str = "c-tests/cr_test_host_shared";
+
+fn cmake_build(target: Target, source: &Path, build: &Path, settings: &[String]) -> Result<()> {
+    let programs = programs(target)?;
+    let mut configure = command("cmake");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([programs.clone()].into_iter().chain(std::env::split_paths(&path)))?;
+    configure.env("PATH", path).arg("-S").arg(source).arg("-B").arg(build).args(["-G", "Ninja"]);
+    let processor = target.zig.split('-').next().unwrap_or_default();
+    configure.args(["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_SYSTEM_NAME=Darwin", "-DCMAKE_SYSTEM_VERSION=22"]);
+    configure.arg(format!("-DCMAKE_SYSTEM_PROCESSOR={processor}"));
+    for (variable, name) in [("C", "cc"), ("CXX", "c++")] {
+        configure.arg(format!("-DCMAKE_{variable}_COMPILER={}", programs.join(name).display()));
+    }
+    for (variable, name) in [("OBJDUMP", llvm("objdump")), ("NM", llvm("nm"))] {
+        configure.arg(format!("-DCMAKE_{variable}={name}"));
+    }
+    run(configure.args(settings))?;
+    let mut cmake = command("cmake");
+    cmake.envs(machine::plain(target.triple).environment()?).env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    run(cmake.arg("--build").arg(build))
 }

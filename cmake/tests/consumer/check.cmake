@@ -1,5 +1,5 @@
 # What does FILE have of cr? WANT=none: nothing (a guest); static: all of it, and nothing exported; shared: it
-# needs libcr.so.0, or cr.dll, and has none of it inside.
+# needs libcr.so.0, cr.dll or libcr.dylib, and has none of it inside.
 set(needs OFF)
 set(exports OFF)
 set(contains OFF)
@@ -19,6 +19,18 @@ if(OBJDUMP) # a PE image
   if(all MATCHES " __imp_cr_plugin_update\n")
     set(refers ON)
     set(contains OFF) # what is there leads to the library
+  endif()
+elseif(MACHO) # where programs export what they are linked with, unless they are told otherwise
+  execute_process(COMMAND "${MACHO}" --macho --dylibs-used "${FILE}" OUTPUT_VARIABLE used COMMAND_ERROR_IS_FATAL ANY)
+  execute_process(COMMAND "${NM}" -P "${FILE}" OUTPUT_VARIABLE all COMMAND_ERROR_IS_FATAL ANY)
+  if(used MATCHES "@rpath/libcr\\.dylib")
+    set(needs ON)
+  endif()
+  if(all MATCHES "_cr_plugin_update [Tt] ")
+    set(contains ON)
+  endif()
+  if(all MATCHES "_cr_plugin_update U ")
+    set(refers ON)
   endif()
 else()
   execute_process(COMMAND "${READELF}" -dW "${FILE}" OUTPUT_VARIABLE dynamic COMMAND_ERROR_IS_FATAL ANY)
