@@ -650,6 +650,7 @@ scenarios! {
     #[test] #[ignore = "for Windows"] windows_handler_for_abort_of_the_host_is_kept
     #[test] #[ignore = "for Windows"] windows_utf8_paths
     #[test] #[ignore = "for Windows"] windows_long_paths
+    #[test] #[ignore = "for Windows"] windows_file_with_the_same_times_and_size_is_noticed_within_64_updates
     #[test] #[ignore = "for Windows"] windows_locked_file_is_not_ready
     #[test] #[ignore = "for Windows"] windows_file_that_another_process_holds_is_not_ready
     #[test] #[ignore = "for Windows"] windows_libraries_beside_the_original_are_found

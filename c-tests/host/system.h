@@ -49,6 +49,7 @@ void *dlsym(void *library, const char *name);
 int dlclose(void *library);
 const char *dlerror(void);
 pid_t getppid(void);
+int link(const char *from, const char *to);
 
 #ifdef __cplusplus
 }
@@ -91,6 +92,11 @@ int set_modified(const char *path, long long seconds, long nanoseconds);
 
 /* The number of a process that has ended. */
 long number_of_dead_process(void);
+
+#if defined(__linux__) || defined(_WIN32)
+/* How many threads this process has. */
+int count_threads(void);
+#endif
 
 #ifdef __cplusplus
 }

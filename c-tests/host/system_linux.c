@@ -26,8 +26,9 @@ int count_mapped(const char *text) {
     return count;
 }
 
-int count_descriptors(void) {
-    DIR *directory = opendir("/proc/self/fd");
+/* With the two that every directory has. */
+static int count_entries(const char *path) {
+    DIR *directory = opendir(path);
     int count = 0;
     CHECK(directory != NULL);
     while (readdir(directory)) {
@@ -36,6 +37,10 @@ int count_descriptors(void) {
     closedir(directory);
     return count;
 }
+
+int count_descriptors(void) { return count_entries("/proc/self/fd"); }
+
+int count_threads(void) { return count_entries("/proc/self/task") - 2; }
 
 size_t memory_in_use(void) {
 #ifdef __GLIBC__

@@ -194,6 +194,21 @@ pid_t getppid(void) {
     return (pid_t)parent;
 }
 
+int link(const char *from, const char *to) { return CreateHardLinkA(to, from, NULL) ? 0 : -1; }
+
+int count_threads(void) {
+    HANDLE list = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    THREADENTRY32 entry;
+    int count = 0;
+    BOOL more;
+    entry.dwSize = sizeof entry;
+    for (more = Thread32First(list, &entry); more; more = Thread32Next(list, &entry)) {
+        count += entry.th32OwnerProcessID == GetCurrentProcessId();
+    }
+    CloseHandle(list);
+    return count;
+}
+
 /* Whole libraries; or, for "", parts of the address space. */
 int count_mapped(const char *text) {
     HMODULE modules[1024];

@@ -1,13 +1,15 @@
 // The option CR_WATCH: a thread watches the files, updates make no system call, and changes come a little later.
-#ifdef __linux__
+#if defined(__linux__) || defined(_WIN32)
 #include "fixture.h"
+#include "system.h"
 
 #include <csignal>
+#ifdef __linux__
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
+#endif
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -44,16 +46,6 @@ struct Watched {
     }
 };
 
-int count_threads() {
-    char *names = list("/proc/self/task");
-    int count = 1;
-    for (const char *c = names; *c; ++c) {
-        count += *c == ' ';
-    }
-    std::free(names);
-    return count;
-}
-
 // Long enough for the thread to look, and to have changes told.
 void let_it_look() { usleep(300000); }
 
@@ -88,6 +80,48 @@ SCENARIO(watch_thread_sees_changes_of_every_kind) {
     cr_plugin_close(p.ctx);
 }
 
+SCENARIO(watch_thread_is_one_and_ends_with_the_last_plugin) {
+    CHECK_EQ(1, count_threads());
+    const int descriptors = count_descriptors();
+    for (int round = 0; round < 20; ++round) {
+        Watched one("libone.so"), two("libtwo.so");
+        CHECK_EQ(2, count_threads());
+        one.update();
+        two.update();
+        if (round % 10 == 0) {
+            let_it_look();
+        }
+        cr_plugin_close(one.ctx);
+        CHECK_EQ(2, count_threads());
+        touch(two.path.c_str());
+        two.becomes(2);
+        cr_plugin_close(two.ctx);
+        CHECK_EQ(1, count_threads());
+        CHECK_EQ(descriptors, count_descriptors());
+    }
+}
+
+SCENARIO(watch_thread_serves_plugins_of_many_threads) {
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([i] {
+            for (int round = 0; round < 10; ++round) {
+                Watched p(("lib" + std::to_string(i) + "x.so").c_str());
+                p.update();
+                touch(p.path.c_str());
+                p.becomes(2);
+                cr_plugin_close(p.ctx);
+            }
+        });
+    }
+    for (std::thread &thread : threads) {
+        thread.join();
+    }
+    CHECK_EQ(1, count_threads());
+}
+
+#ifdef __linux__
+
 SCENARIO(watch_thread_spares_updates_their_system_calls) {
     Watched p;
     p.update();
@@ -120,27 +154,6 @@ SCENARIO(watch_thread_looks_where_nothing_is_told) {
     touch(p.path.c_str());
     p.becomes(2);
     cr_plugin_close(p.ctx);
-}
-
-SCENARIO(watch_thread_is_one_and_ends_with_the_last_plugin) {
-    CHECK_EQ(1, count_threads());
-    const int descriptors = count_descriptors();
-    for (int round = 0; round < 20; ++round) {
-        Watched one("libone.so"), two("libtwo.so");
-        CHECK_EQ(2, count_threads());
-        one.update();
-        two.update();
-        if (round % 10 == 0) {
-            let_it_look();
-        }
-        cr_plugin_close(one.ctx);
-        CHECK_EQ(2, count_threads());
-        touch(two.path.c_str());
-        two.becomes(2);
-        cr_plugin_close(two.ctx);
-        CHECK_EQ(1, count_threads());
-        CHECK_EQ(descriptors, count_descriptors());
-    }
 }
 
 SCENARIO(watch_thread_leaves_signals_to_the_host) {
@@ -182,23 +195,5 @@ SCENARIO(watch_thread_stays_with_the_parent_of_a_fork) {
     CHECK_EQ(1, count_threads());
 }
 
-SCENARIO(watch_thread_serves_plugins_of_many_threads) {
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 4; ++i) {
-        threads.emplace_back([i] {
-            for (int round = 0; round < 10; ++round) {
-                Watched p(("lib" + std::to_string(i) + "x.so").c_str());
-                p.update();
-                touch(p.path.c_str());
-                p.becomes(2);
-                cr_plugin_close(p.ctx);
-            }
-        });
-    }
-    for (std::thread &thread : threads) {
-        thread.join();
-    }
-    CHECK_EQ(1, count_threads());
-}
-
+#endif
 #endif

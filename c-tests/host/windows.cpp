@@ -305,6 +305,41 @@ SCENARIO(windows_long_paths) {
     }
 }
 
+// Puts a copy of a file into its place, which is another file with the same times and size.
+void replace_by_its_like(const char *path) {
+    const char *const other = path_of("other.dll");
+    FILETIME created, accessed, modified;
+    HANDLE file = CreateFileA(path, FILE_READ_ATTRIBUTES, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
+    CHECK(GetFileTime(file, &created, &accessed, &modified));
+    CloseHandle(file);
+    CHECK(CopyFileA(path, other, TRUE));
+    file = CreateFileA(other, FILE_WRITE_ATTRIBUTES, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr);
+    CHECK(SetFileTime(file, &created, &accessed, &modified));
+    CloseHandle(file);
+    CHECK_EQ(0, replace_file(other, path));
+}
+
+// Times and size can be asked for without opening the file, as its index on the volume cannot.
+SCENARIO(windows_file_with_the_same_times_and_size_is_noticed_within_64_updates) {
+    Plugin p("general_a");
+    p.run(40);
+    CHECK_EQ(1, p.ctx.version);
+    replace_by_its_like(p.path.c_str());
+    for (int update = 0; p.ctx.version == 1; ++update) {
+        CHECK(update <= 64);
+        p.run();
+    }
+    CHECK_EQ(2, p.ctx.version);
+    // From now on each update looks.
+    for (unsigned version = 3; version < 6; ++version) {
+        p.run(40);
+        replace_by_its_like(p.path.c_str());
+        p.run();
+        CHECK_EQ(version, p.ctx.version);
+    }
+    p.close();
+}
+
 SCENARIO(windows_locked_file_is_not_ready) {
     Plugin p("general_a");
     p.run();

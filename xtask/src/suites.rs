@@ -2,6 +2,7 @@
 
 use crate::machine::Machine;
 use crate::tools::{self, cargo, exists, work_dir};
+use crate::wine;
 use anyhow::Result;
 use std::fs;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
     command.args([if exists("cargo-nextest") { "--cargo-profile" } else { "--profile" }, "cross"]);
     if machine.is_windows() {
+        wine::stay(machine)?;
         // Programs that wine runs cannot wait for cargo.
         command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
     }
@@ -49,6 +51,7 @@ pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
     let mut command = runner(cargo());
     command.args(["--package", "cr-reload", "--test", "contract"]);
     if machine.is_windows() {
+        wine::stay(machine)?;
         // Here are the scenarios that are for Windows alone.
         command.args(if exists("cargo-nextest") {
             &["--run-ignored", "all"][..]

@@ -5,6 +5,8 @@ use crate::machine::Machine;
 use crate::tools::{Scratch, command, output, root, run, work_dir};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
 use std::{env, fs};
 
 /// What stands for the disk of a Windows machine.
@@ -64,7 +66,23 @@ pub(crate) fn prepare(machine: &Machine) -> Result<()> {
     // Wine 8 lacks a library that Rust's own library needs.
     let mut compiler = command(machine.compiler("gcc"));
     compiler.args(["-shared", "-O1", "-o"]).arg(system.join("bcryptprimitives.dll"));
-    run(compiler.arg(root().join("c-tests/support/bcryptprimitives.c")).arg("-ladvapi32"))
+    run(compiler.arg(root().join("c-tests/support/bcryptprimitives.c")).arg("-ladvapi32"))?;
+    stay(machine)
+}
+
+/// From now on, while this process runs, so does wine: its server and its services otherwise end with the last program,
+/// and to start them takes ten times as long as to start a program. Besides, one that is started just when they end
+/// fails.
+pub(crate) fn stay(machine: &Machine) -> Result<()> {
+    static STAYS: OnceLock<()> = OnceLock::new();
+    if STAYS.set(()).is_err() {
+        return Ok(());
+    }
+    // A program that waits for its input, whose other end is left to the system to close when we end.
+    let mut waiting = command(machine.runner);
+    waiting.arg("cmd").envs(environment()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    std::mem::forget(waiting.spawn().context("wine cannot be started")?);
+    Ok(())
 }
 
 /// Measures this library, and beside it the original if `CR_ORIGINAL` names the directory of its cr.h. Most of what is
