@@ -12,8 +12,8 @@ use crate::abi::cr_entry_kind::{
     CR_ENTRY_CARRIED, CR_ENTRY_CONVERTED, CR_ENTRY_DANGLING, CR_ENTRY_DROPPED, CR_ENTRY_INITIALISED,
     CR_ENTRY_REDIRECTED,
 };
-use crate::image::Variable;
 use crate::image::types::Word;
+use crate::image::{Section, Variable};
 use core::ffi::CStr;
 
 /// The image that the state goes into, in memory, its constructors have run.
@@ -40,7 +40,7 @@ impl Plan<'_> {
                 }
             }
             Some(variables) => {
-                let mut carrier = Carrier { snapshot, origin, variables, report, to };
+                let mut carrier = Carrier { snapshot, origin, variables, report, sections, to };
                 // SAFETY: the caller's promise.
                 unsafe { carrier.run() };
             }
@@ -56,6 +56,7 @@ struct Carrier<'c, 'a> {
     origin: &'c Origin,
     variables: &'c Variables<'a>,
     report: &'c mut Report,
+    sections: &'c [Section],
     to: &'c Loaded<'c>,
 }
 
@@ -116,7 +117,9 @@ impl<'c> Carrier<'c, '_> {
                 let reason = c"it is an object, not only bytes; CR_STATE would keep them";
                 return self.report.add(CR_ENTRY_INITIALISED, &new.name, sizes, reason);
             }
-            if object.is_none() && initial.iter().any(|byte| *byte != 0) {
+            // Among the C runtime's own, some are plain bytes, but of what the old image has given back by now.
+            let bytes_only = object.is_some() && !self.is_among_the_runtimes(new);
+            if !bytes_only && initial.iter().any(|byte| *byte != 0) {
                 let reason = c"a constructor has set it";
                 return self.report.add(CR_ENTRY_INITIALISED, &new.name, sizes, reason);
             }
@@ -170,6 +173,13 @@ impl<'c> Carrier<'c, '_> {
         self.report.explain(kind, &new.name, (old.place.size, new.place.size), &reason);
         self.tell(old, new, tallies);
         true
+    }
+
+    /// Does it lie where variables of the C runtime do, too?
+    fn is_among_the_runtimes(&self, new: &Variable<'_>) -> bool {
+        let address = new.place.address;
+        let has = |section: &Section| section.address <= address && address - section.address < section.size;
+        self.sections.iter().any(|section| section.runtime && has(section))
     }
 
     /// Is it more than its bytes: has it a destructor, or a type that cannot be copied? None: that cannot be seen.

@@ -183,7 +183,7 @@ fn demangle(name: &str) -> Option<String> {
 /// its key.
 pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     /// Source files of what compilers link into every image.
-    const FILES: [&str; 8] = [
+    const FILES: [&str; 16] = [
         "crtstuff.c",
         "unwind-dw2.c",
         "unwind-dw2-fde-dip.c",
@@ -192,6 +192,37 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         "libgcc2.c",
         "atexit.c",
         "gmon-start.c",
+        // MinGW's.
+        "crt_handler.c",
+        "crtdll.c",
+        "gccmain.c",
+        "pseudo-reloc.c",
+        "tls_atexit.c",
+        "tlssup.c",
+        "tlsthrd.c",
+        "usermatherr.c",
+    ];
+    /// The same of MinGW, where files of programs may well have such a name: what holds memory or locks of an image.
+    const MINGW: [(&str, &[&str]); 2] = [
+        ("misc.c", &["dtoa_CS_init", "dtoa_CritSec", "freelist", "p5s", "private_mem"]),
+        (
+            "thread.c",
+            &[
+                "SetThreadName_VEH_handle",
+                "_pthread_key_dest",
+                "_pthread_key_max",
+                "_pthread_key_sch",
+                "_pthread_tls",
+                "_pthread_tls_once",
+                "idList",
+                "idListCnt",
+                "idListMax",
+                "idListNextId",
+                "once_obj",
+                "pthr_last",
+                "pthr_root",
+            ],
+        ),
     ];
     /// Sanitizers, coverage and profiles; libstdc++ and libc++; tables that C++ makes for exceptions.
     const PREFIXES: [&str; 20] = [
@@ -223,7 +254,10 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     let name = variable.name.as_ref();
     // Most names do not even begin like one of these.
     let prefixed = name.starts_with(['_', 'D']) && PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    if prefixed || variable.file.as_deref().is_some_and(|file| FILES.contains(&file)) {
+    let of_file = |file: &str| {
+        FILES.contains(&file) || MINGW.iter().any(|(other, names)| *other == file && names.contains(&name))
+    };
+    if prefixed || variable.file.as_deref().is_some_and(of_file) {
         return true;
     }
     if is_rust(name) {
