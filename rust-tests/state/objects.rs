@@ -54,6 +54,58 @@ fn tagged_object_keeps_its_bytes_and_is_said_to() {
     });
 }
 
+/// Containers of the standard library whose memory is never freed: their destructors are harmless, and what they hold is
+/// still there.
+const CONTAINERS: &str = "
+    #include <stdlib.h>
+    #include <functional>
+    #include <string>
+    #include <unordered_map>
+    #include <vector>
+    static int freed;
+    template <class T> struct Keep {
+        typedef T value_type;
+        Keep() {}
+        template <class U> Keep(const Keep<U> &) {}
+        T *allocate(size_t count) { return (T *)malloc(count * sizeof(T)); }
+        void deallocate(T *, size_t) { freed++; KEEP(freed); }
+    };
+    template <class T, class U> bool operator==(const Keep<T> &, const Keep<U> &) { return true; }
+    template <class T, class U> bool operator!=(const Keep<T> &, const Keep<U> &) { return false; }
+    typedef std::vector<int, Keep<int> > Vector;
+    typedef std::basic_string<char, std::char_traits<char>, Keep<char> > String;
+    typedef std::unordered_map<int, int, std::hash<int>, std::equal_to<int>, Keep<std::pair<const int, int> > > Map;";
+
+#[test]
+fn containers_that_are_tagged_are_carried_as_bytes_and_reported_once() {
+    let source = format!(
+        "{CONTAINERS} static Vector CR_STATE numbers; static String CR_STATE text; static Map CR_STATE map;
+         static Vector plain; static int n;"
+    );
+    let image = cpp(
+        &source,
+        "if (n++ == 0) {
+             for (int i = 0; i < 100; i++) { numbers.push_back(i); map[i] = i * 2; plain.push_back(i); }
+             text.assign(200, 'x');
+         }
+         io[0] = (long long)numbers.size(); io[1] = numbers.empty() ? -1 : numbers.back();
+         io[2] = (long long)text.size(); io[3] = text.empty() ? 0 : text[199];
+         io[4] = (long long)map.size(); io[5] = (long long)plain.size();",
+    );
+    each(&image, &image, |run, toolchain| {
+        // The bytes of all three are those of the first version; what is not tagged has been constructed anew.
+        assert_eq!(run.io[..6], [100, 99, 200, 'x' as i64, 100, 0], "{toolchain:?}: {:?}", run.report());
+        for name in ["numbers", "text", "map"] {
+            // clang says of the text which C++ library it is of.
+            let of = |(_, known, _): &&Entry| known.split('[').next() == Some(name);
+            let report = run.report();
+            let all: Vec<&Entry> = report.iter().filter(of).collect();
+            let kept = |entry: &&&Entry| entry.0 == StateKind::CR_ENTRY_CARRIED && entry.2.contains("tagged");
+            assert_eq!(all.iter().filter(kept).count(), 1, "{toolchain:?} {name}: {all:?}");
+        }
+    });
+}
+
 #[test]
 fn number_that_a_function_initialised_keeps_its_value() {
     let source =
