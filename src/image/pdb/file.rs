@@ -38,6 +38,8 @@ pub(super) struct Part {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) module: usize,
+    /// The section, by the number that symbols have for it.
+    pub(super) section: u16,
 }
 
 /// No image has more modules or parts, however damaged its PDB is: a part takes this many bytes of it.
@@ -74,7 +76,12 @@ impl File {
         while let Some(part) = contributions.next()?.filter(|_| (parts.len() as u64) < len / PART) {
             let start = part.offset.to_rva(&map).map(|start| u64::from(start.0));
             let end = |start: u64| start + u64::from(part.size);
-            parts.extend(start.map(|start| Part { start, end: end(start), module: part.module }));
+            parts.extend(start.map(|start| Part {
+                start,
+                end: end(start),
+                module: part.module,
+                section: part.offset.section,
+            }));
         }
         parts.sort_by_key(|part| part.start);
         Ok(File { pdb, information, debug, modules, parts, map, sources: None })

@@ -8,7 +8,7 @@ use super::super::symbols::{Kind, Place, Source, Symbol};
 use super::file::{File, Part};
 use crate::error::Error;
 use pdb2::{FallibleIterator, ModuleInfo, PdbInternalSectionOffset, RawString, SymbolData, SymbolTable};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Kinds of records, as "CodeView Symbol Records" calls them.
@@ -17,6 +17,9 @@ const GDATA32: u16 = 0x110d;
 const PUB32: u16 = 0x110e;
 const LTHREAD32: u16 = 0x1112;
 const GTHREAD32: u16 = 0x1113;
+
+/// Where these have the number of their section, behind the kind, a type or flags, and the offset.
+const SECTION: usize = 10;
 
 /// What is known of an address by the headers of the image.
 #[derive(Debug, Clone, Copy)]
@@ -151,16 +154,19 @@ pub(super) struct Streams {
     pub(super) modules: Vec<(usize, ModuleInfo<'static>)>,
     /// Of the file's parts, those that are wanted.
     wanted: Vec<bool>,
+    /// The sections that have some of these.
+    sections: HashSet<u16>,
 }
 
 impl Streams {
     pub(super) fn of(file: &mut File, is_wanted: &mut dyn FnMut(&Part) -> bool) -> Result<Streams, Unknown> {
         let wanted: Vec<bool> = file.parts.iter().map(is_wanted).collect();
         let chosen = file.parts.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let sections = chosen.clone().map(|(part, _)| part.section).collect();
         let mut numbers: Vec<usize> = chosen.map(|(part, _)| part.module).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        Ok(Streams { globals: file.pdb.global_symbols()?, modules: file.modules(&numbers)?, wanted })
+        Ok(Streams { globals: file.pdb.global_symbols()?, modules: file.modules(&numbers)?, wanted, sections })
     }
 
     pub(super) fn entries(&self, file: &File) -> Result<Vec<Entry<'_>>, Unknown> {
@@ -170,7 +176,10 @@ impl Streams {
         }
         let mut globals = self.globals.iter();
         while let Some(symbol) = globals.next()? {
-            if matches!(symbol.raw_kind(), LDATA32 | GDATA32 | PUB32 | LTHREAD32 | GTHREAD32) {
+            // There may be a million of them; most are elsewhere, which is seen without a look at their names.
+            let section = symbol.raw_bytes().get(SECTION..).and_then(|rest| rest.first_chunk());
+            let is_near = section.is_some_and(|section| self.sections.contains(&u16::from_le_bytes(*section)));
+            if is_near && matches!(symbol.raw_kind(), LDATA32 | GDATA32 | PUB32 | LTHREAD32 | GTHREAD32) {
                 // A record that makes no sense stands for itself alone.
                 entries.extend(symbol.parse().ok().and_then(|data| self.entry(&data, file, Origin::Global)));
             }
