@@ -2,7 +2,7 @@
 
 use super::symbols::{Source, Symbol};
 use super::types::{Nonsense, TypeId, Types};
-use super::{dwarf, pdb};
+use super::{Format, dwarf, pdb};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -170,7 +170,7 @@ pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: 
 /// By DWARF, or else by the PDB of an image that has one.
 fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
     match dwarf::variables(asked) {
-        Err(Unknown::Absent) => pdb::variables(asked),
+        Err(Unknown::Absent) if Format::Pe.is_met() => pdb::variables(asked),
         result => result,
     }
 }

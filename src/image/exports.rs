@@ -6,7 +6,7 @@ use goblin::elf::section_header::SHN_UNDEF;
 
 /// The exported function that this address in the file is in.
 pub(crate) fn exported_function(bytes: &[u8], target: Target, address: u64) -> Option<String> {
-    match target.format {
+    match target.met() {
         Format::Elf => {
             let linked = File::read(bytes, target).ok()?.dynamic_table().ok()??;
             let inside = |start: u64, size: u64| address.checked_sub(start).is_some_and(|offset| offset < size);

@@ -124,6 +124,23 @@ pub(crate) enum Format {
     Pe,
 }
 
+impl Format {
+    /// What the dynamic loader of this system takes.
+    const NATIVE: Format = if cfg!(target_os = "windows") {
+        Format::Pe
+    } else if cfg!(target_vendor = "apple") {
+        Format::MachO
+    } else {
+        Format::Elf
+    };
+
+    /// Can an image be of this format? Only in tests of others than the native one, whose readers the compiler leaves
+    /// out of what is shipped, as it sees that they are not called.
+    const fn is_met(self) -> bool {
+        cfg!(any(test, fuzzing)) || self as u8 == Format::NATIVE as u8
+    }
+}
+
 /// The machine that images must be for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -142,6 +159,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// The format of an image that can be met, see [`Format::is_met`].
+    const fn met(self) -> Format {
+        if self.format.is_met() { self.format } else { Format::NATIVE }
+    }
+
     /// The machine that this program runs on.
     pub(crate) const fn native() -> Target {
         use goblin::elf::header as h;
@@ -175,14 +197,7 @@ impl Target {
             c::CPU_TYPE_ANY
         };
         let wide = cfg!(target_pointer_width = "64");
-        let format = if cfg!(target_os = "windows") {
-            Format::Pe
-        } else if cfg!(target_vendor = "apple") {
-            Format::MachO
-        } else {
-            Format::Elf
-        };
-        Target { format, machine, pe_machine, mach_cpu, wide, little: cfg!(target_endian = "little") }
+        Target { format: Format::NATIVE, machine, pe_machine, mach_cpu, wide, little: cfg!(target_endian = "little") }
     }
 }
 
@@ -193,7 +208,7 @@ pub(crate) const HEAD: usize = 4096;
 ///
 /// This is the cheap question, asked of the original before it is copied.
 pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
-    match target.format {
+    match target.met() {
         Format::Elf => elf::precheck(head, len, target),
         Format::MachO => macho::precheck(head, len, target),
         Format::Pe => pe::precheck(head, len, target),
@@ -211,7 +226,7 @@ pub(crate) struct Expected<'a> {
 
 /// Reads a whole image.
 pub(crate) fn parse(source: Source<'_>, target: Target, expected: Expected<'_>) -> Result<Image, Error> {
-    let mut image = match target.format {
+    let mut image = match target.met() {
         Format::Elf => return elf::parse(source.bytes, target, expected),
         Format::MachO => macho::parse(source.bytes, target, expected.entry)?,
         Format::Pe => pe::parse(source.bytes, target, expected.entry)?,

@@ -34,7 +34,7 @@ impl fmt::Display for Reason {
 
 /// The reasons that a file gives for an image which was found to stay.
 pub(crate) fn reasons_to_stay(bytes: &[u8], target: Target) -> Vec<Reason> {
-    match target.format {
+    match target.met() {
         Format::Elf => of_elf(bytes, target).unwrap_or_default(),
         Format::MachO | Format::Pe => Vec::new(),
     }

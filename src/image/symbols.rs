@@ -83,7 +83,7 @@ pub(crate) fn symbols<'a>(
     wanted: &mut dyn FnMut(&Place) -> bool,
     found: &mut dyn FnMut(Symbol<'a>),
 ) -> Result<bool, Error> {
-    match target.format {
+    match target.met() {
         Format::Elf => elf::File::read(source.bytes, target)?.symbols(wanted, found),
         Format::MachO => macho::symbols(source.bytes, target, wanted, found),
         Format::Pe => pe::symbols(source, target, wanted, found),
@@ -92,7 +92,7 @@ pub(crate) fn symbols<'a>(
 
 /// The sections that are in memory while the image is loaded.
 pub(crate) fn regions(source: Source<'_>, target: Target) -> Result<Vec<Region<'_>>, Error> {
-    match target.format {
+    match target.met() {
         Format::Elf => Ok(elf::File::read(source.bytes, target)?.regions()),
         Format::MachO => macho::regions(source.bytes, target),
         Format::Pe => pe::regions(source.bytes, target),
