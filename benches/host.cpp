@@ -74,6 +74,26 @@ struct Bench {
     void touch() { ::touch(guest); }
 };
 
+// Copies the guest and loads the copy, the plain way.
+void *load_copy(const char *guest, const char *path) {
+    int from = open(guest, O_RDONLY), to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+    struct stat info;
+    fstat(from, &info);
+    for (off_t done = 0; done < info.st_size;) {
+        ssize_t copied = sendfile(to, from, &done, static_cast<size_t>(info.st_size - done));
+        if (copied <= 0) {
+            std::exit(5);
+        }
+    }
+    close(from);
+    close(to);
+    void *handle = dlopen(path, RTLD_NOW);
+    if (!handle || !dlsym(handle, "cr_main")) {
+        std::exit(5);
+    }
+    return handle;
+}
+
 // What a reload cannot do without: unload, copy, load, find the entry point.
 double relink(const char *guest, int count) {
     void *handle = nullptr;
@@ -87,24 +107,21 @@ double relink(const char *guest, int count) {
         if (handle) {
             dlclose(handle);
         }
-        int from = open(guest, O_RDONLY), to = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0700);
-        struct stat info;
-        fstat(from, &info);
-        for (off_t done = 0; done < info.st_size;) {
-            ssize_t copied = sendfile(to, from, &done, static_cast<size_t>(info.st_size - done));
-            if (copied <= 0) {
-                std::exit(5);
-            }
-        }
-        close(from);
-        close(to);
-        handle = dlopen(path.c_str(), RTLD_NOW);
-        if (!handle || !dlsym(handle, "cr_main")) {
-            std::exit(5);
-        }
+        handle = load_copy(guest, path.c_str());
     });
     remove();
     return time;
+}
+
+// What opening and closing a plugin cannot do without, if no file is to stay.
+double once(const char *guest, int count) {
+    const std::string path = std::string(guest) + ".once";
+    return alone(
+        count, [] {},
+        [&] {
+            dlclose(load_copy(guest, path.c_str()));
+            unlink(path.c_str());
+        });
 }
 
 double resident() {
@@ -131,6 +148,9 @@ double measure(const std::string &what, const char *guest, int count) {
     }
     if (what == "relink") {
         return relink(guest, count);
+    }
+    if (what == "once") {
+        return once(guest, count);
     }
     if (what == "relink_memcpy") {
         return relink(guest, count) + measure("memcpy", guest, count);
