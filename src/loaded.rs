@@ -27,10 +27,7 @@ pub(crate) const REFUSED: Fault = Fault { code: 0xc000_0142, address: None, acce
 
 /// The guest's entry point, in the form that the guard calls.
 #[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    function: Function,
-    guard: Guard,
-}
+pub(crate) struct Entry(Function);
 
 /// How guest code is called.
 #[derive(Clone, Copy)]
@@ -41,15 +38,15 @@ pub(crate) enum Guard {
     On(*const Capture),
 }
 
-impl Entry {
-    /// Calls the guest.
+impl Guard {
+    /// Calls the entry point.
     ///
     /// # Safety
     /// The version is loaded, and `ctx` is the plugin that it belongs to.
     #[inline(always)]
-    pub(crate) unsafe fn call(self, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
+    pub(crate) unsafe fn call(self, entry: Entry, ctx: *mut cr_plugin, operation: cr_op) -> Result<c_int, Fault> {
         // SAFETY: the caller's promise; the entry point takes the plugin and the operation, and ignores the third.
-        let result = unsafe { run(self.guard, self.function, ctx.cast(), operation as usize, null_mut()) };
+        let result = unsafe { run(self, entry.0, ctx.cast(), operation as usize, null_mut()) };
         // The entry point returns an int: the lower half of the word.
         result.map(|value| value as c_int)
     }
@@ -67,7 +64,7 @@ impl Entry {
         // SAFETY: as for the entry point: it takes two pointers, and what it returns is ignored.
         let function = unsafe { transmute::<*mut c_void, Function>(function) };
         // SAFETY: the caller's promise.
-        unsafe { run(self.guard, function, ctx.cast(), migration.addr(), null_mut()) }.map(|_| ())
+        unsafe { run(self, function, ctx.cast(), migration.addr(), null_mut()) }.map(|_| ())
     }
 
     /// Calls any other function of the guest.
@@ -85,7 +82,7 @@ impl Entry {
         let function =
             unsafe { transmute::<unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void, Function>(function) };
         // SAFETY: the caller's promise.
-        let result = unsafe { run(self.guard, function, argument, 0, null_mut()) };
+        let result = unsafe { run(self, function, argument, 0, null_mut()) };
         result.map(|value| value as *mut c_void)
     }
 }
@@ -109,6 +106,7 @@ pub(crate) struct Loaded {
     version: Rc<Version>,
     library: Option<Library>,
     entry: Entry,
+    guard: Guard,
     /// Its constructors have been called, some of them at least.
     constructed: bool,
     destructors: Option<Destructors>,
@@ -127,7 +125,8 @@ impl Loaded {
         Ok(Loaded {
             version: Rc::clone(version),
             library: Some(library),
-            entry: Entry { function, guard },
+            entry: Entry(function),
+            guard,
             constructed: false,
             destructors: None,
         })
@@ -257,7 +256,7 @@ impl Loaded {
 
     /// From now on faults leave nothing, so that what the first one has left can be told.
     pub(crate) fn keep_first(&mut self) {
-        if let Guard::On(capture) = &mut self.entry.guard {
+        if let Guard::On(capture) = &mut self.guard {
             *capture = null();
         }
     }
@@ -292,7 +291,7 @@ impl Loaded {
         // SAFETY: the entry point that the image names, with the type that the system calls it with.
         let function = unsafe { transmute::<usize, Function>(self.base().wrapping_add(entry as usize)) };
         // SAFETY: the image is loaded and relocated, and its entry point, which the loader does not know, is due.
-        let result = unsafe { run(self.entry.guard, function, self.handle(), reason, null_mut()) };
+        let result = unsafe { run(self.guard, function, self.handle(), reason, null_mut()) };
         // A BOOL is an int.
         result.map(|value| value as c_int)
     }
@@ -305,7 +304,7 @@ impl Loaded {
         let function = unsafe { transmute::<usize, Function>(address) };
         let argc = argc.unsigned_abs() as usize as *mut c_void;
         // SAFETY: the image is loaded and relocated, and this is when these functions are due.
-        unsafe { run(self.entry.guard, function, argc, argv.addr(), environment) }.map(|_| ())
+        unsafe { run(self.guard, function, argc, argv.addr(), environment) }.map(|_| ())
     }
 }
 

@@ -135,14 +135,13 @@ impl Plugin {
     /// The guest may have something to do with its old state that only it can. None: it crashed.
     pub(super) fn migrate(&self, context: Context, plan: Option<&Plan<'_>>) -> Option<()> {
         let Some(plan) = plan.filter(|plan| !plan.is_for_the_same_image()) else { return Some(()) };
-        let entry = self.entry.get()?;
         let Some(function) = self.symbol(c"cr_migrate") else { return Some(()) };
         let base = self.loaded.borrow().as_ref().map_or(0, Loaded::base);
         let migration = Migration::new(plan, base);
         self.call_inside(context, "cr_migrate", || {
             // SAFETY: the contract with guests: what is exported under this name has this type. The version is loaded
             // as long as `entry` is set, and nothing unloads it while `inside` counts.
-            unsafe { entry.call_migrate(function, context.as_ptr(), migration.raw()) }
+            unsafe { self.guard().call_migrate(function, context.as_ptr(), migration.raw()) }
         })
     }
 

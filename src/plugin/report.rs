@@ -7,7 +7,7 @@ use crate::crash::{Crash, Guest};
 use crate::error::Error;
 use crate::event::Event;
 use crate::guard::Fault;
-use crate::loaded::{Entry, REFUSED};
+use crate::loaded::{Entry, Guard, REFUSED};
 use crate::sys::{fault, limit};
 use core::cell::Cell;
 use core::ffi::c_int;
@@ -37,15 +37,23 @@ impl Plugin {
             return self.call_in_time(context, entry);
         }
         // SAFETY: the version is loaded as long as `entry` is set, and nothing unloads it while `inside` counts.
-        self.call_inside(context, name(operation), || unsafe { entry.call(context.as_ptr(), operation) })
+        self.call_inside(context, name(operation), || unsafe { self.guard().call(entry, context.as_ptr(), operation) })
     }
 
     /// The same for a step that has a time limit.
     #[cold]
     fn call_in_time(&self, context: Context, entry: Entry) -> Option<c_int> {
-        let _limit = self.limit();
+        let (_limit, guard) = (self.limit(), self.guard());
         // SAFETY: as above.
-        self.call_inside(context, name(cr_op::CR_STEP), || unsafe { entry.call(context.as_ptr(), cr_op::CR_STEP) })
+        self.call_inside(context, name(cr_op::CR_STEP), || unsafe {
+            guard.call(entry, context.as_ptr(), cr_op::CR_STEP)
+        })
+    }
+
+    /// How guest code is called.
+    #[inline(always)]
+    pub(super) fn guard(&self) -> Guard {
+        self.capture.as_deref().map_or(Guard::Off, |capture| Guard::On(&raw const *capture))
     }
 
     /// The time limit of a step, which begins now.

@@ -103,12 +103,11 @@ impl Plugin {
         function: GuestFunction,
         arg: *mut c_void,
     ) -> Option<*mut c_void> {
-        let entry = self.entry.get()?;
-        if context.failure() != NONE && !self.notice.get() {
+        if self.entry.get().is_none() || (context.failure() != NONE && !self.notice.get()) {
             return None;
         }
         // SAFETY: the host passed a function of the version that is loaded; nothing unloads it while `inside` counts.
-        self.call_inside(context, "a guarded call", || unsafe { entry.call_other(function, arg) })
+        self.call_inside(context, "a guarded call", || unsafe { self.guard().call_other(function, arg) })
     }
 
     /// `cr_plugin_crash`.

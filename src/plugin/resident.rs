@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::guard::Fault;
 use crate::image::{self, Target};
-use crate::loaded::{Guard, Loaded};
+use crate::loaded::Loaded;
 use crate::state::Plan;
 use crate::sys;
 use crate::versions::Version;
@@ -27,8 +27,7 @@ impl Plugin {
         mut plan: Option<Plan<'a>>,
     ) -> Result<Option<Plan<'a>>, Error> {
         let number = version.number();
-        let guard = self.capture.as_deref().map_or(Guard::Off, |capture| Guard::On(&raw const *capture));
-        let mut loaded = Loaded::open(version, &self.path, &self.main_func, guard)?;
+        let mut loaded = Loaded::open(version, &self.path, &self.main_func, self.guard())?;
         let constructed = {
             let _inside = self.inside();
             loaded.construct()
