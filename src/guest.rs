@@ -69,6 +69,16 @@ macro_rules! state_renamed {
             #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,cr_names"))]
             #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = "cr_names"))]
             static RECORD: [u8; TEXT.len()] = $crate::guest::record(TEXT);
+            // GNU ld for Windows drops what nothing refers to, `used` or not, but for such entries: a constructor.
+            #[cfg(all(windows, target_env = "gnu"))]
+            #[used]
+            #[unsafe(link_section = ".CRT$XCU")]
+            static KEPT: extern "C" fn() = {
+                extern "C" fn keep() {
+                    ::core::hint::black_box(&RECORD);
+                }
+                keep
+            };
         };
     };
 }
