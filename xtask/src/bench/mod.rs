@@ -95,7 +95,7 @@ struct Row {
 
 /// A table for the guests in one place.
 struct Table {
-    place: &'static str,
+    place: String,
     rows: Vec<Row>,
 }
 
@@ -195,14 +195,17 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 /// Where the guests lie: in memory if the system has such a place, on disk, and where `CR_BENCH_PLACE` says, which may be
 /// another file system.
-fn places() -> Vec<(&'static str, PathBuf)> {
+/// Where the guests are put in turn, by the name of the place.
+fn places() -> Vec<(String, PathBuf)> {
     let mut places = Vec::new();
     if Path::new("/dev/shm").is_dir() {
-        places.push(("tmpfs", PathBuf::from("/dev/shm")));
+        places.push(("tmpfs".into(), PathBuf::from("/dev/shm")));
     }
-    places.push(("disk", tools::work_dir()));
+    places.push(("disk".into(), tools::work_dir()));
     if let Some(place) = env::var_os("CR_BENCH_PLACE") {
-        places.push(("CR_BENCH_PLACE", place.into()));
+        let system = tools::output(tools::command("stat").args(["--file-system", "--format=%T"]).arg(&place));
+        let name = system.map_or_else(|_| "CR_BENCH_PLACE".into(), |system| system.trim().to_owned());
+        places.push((name, place.into()));
     }
     places
 }
