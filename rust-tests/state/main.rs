@@ -10,6 +10,7 @@ mod model;
 #[path = "../../c-tests/support/target.rs"]
 mod target;
 
+mod apart;
 mod damage;
 mod edits;
 mod fixture;

@@ -167,6 +167,12 @@ pub(crate) fn variable_types(source: Source<'_>, wanted: &[Wanted<'_>], before: 
     variables(&Asked { source, wanted, before, what: What::Types })
 }
 
+/// Will the next build overwrite the debug information, or a part of it? It is in files beside the image, of which there
+/// are no copies. (A version has a copy of its PDB.)
+pub(crate) fn is_overwritten(source: Source<'_>) -> bool {
+    catch_unwind(AssertUnwindSafe(|| dwarf::is_apart(source))).unwrap_or(false)
+}
+
 /// By DWARF, or else by the PDB of an image that has one.
 fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
     match dwarf::variables(asked) {

@@ -94,11 +94,14 @@ impl Plugin {
         lenient: bool,
     ) -> Result<Option<Plan<'a>>, Error> {
         self.report.take();
-        if self.mode == cr_mode::CR_DISABLE || snapshot.is_empty() {
+        if self.mode == cr_mode::CR_DISABLE {
             return Ok(None);
         }
         let to = Destination { version, image, files, mode: self.mode, tagged_only: self.state_only };
-        match Plan::new(snapshot, to) {
+        let plan = if snapshot.is_empty() { None } else { Some(Plan::new(snapshot, to)) };
+        state::foresee(snapshot, &to);
+        let Some(plan) = plan else { return Ok(None) };
+        match plan {
             Ok(plan) => Ok(Some(plan)),
             Err(error) if lenient => {
                 self.info(|| format!("{error}: initial values are used"));

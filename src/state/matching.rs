@@ -340,6 +340,15 @@ fn has_doubtful(side: &Side<'_>, keys: &[Option<(Key<'_>, Order)>]) -> bool {
             }))
 }
 
+/// The variables of a version whose scopes may be asked for: numbers tell them from others, or may do so after an edit.
+pub(super) fn suspects(side: &Side<'_>) -> Vec<u32> {
+    let keys = side.keys();
+    let numbered = |key: &&(Key<'_>, Order)| key.1 != (0, 0) || key.0.is_nameless();
+    let names: HashSet<&Key<'_>> = keys.iter().flatten().filter(numbered).map(|(key, _)| key).collect();
+    let is_one = |key: &Option<(Key<'_>, Order)>| key.as_ref().is_some_and(|(key, _)| names.contains(key));
+    (0..).zip(&keys).filter(|(_, key)| is_one(key)).map(|(index, _)| index).collect()
+}
+
 /// All variables, those of one name together, and of these those of one file.
 fn items(
     old: &Side<'_>,

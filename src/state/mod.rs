@@ -35,6 +35,6 @@ mod typed_tests;
 pub(crate) use block::Allocator;
 pub(crate) use carry::Loaded as Place;
 pub(crate) use migration::Migration;
-pub(crate) use plan::{Destination, Files, Plan, refusal};
+pub(crate) use plan::{Destination, Files, Plan, foresee, refusal};
 pub(crate) use report::Report;
 pub(crate) use snapshot::{Live, Snapshot};

@@ -9,7 +9,7 @@ use super::snapshot::{Origin, Snapshot};
 use super::typed::{Typed, Whose};
 use crate::abi::{cr_entry_kind, cr_mode};
 use crate::error::Error;
-use crate::image::debug::Scope;
+use crate::image::debug::{self, Scope};
 use crate::image::{Image, Section, SectionKind, Source, Target, Variable};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -86,17 +86,29 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Reads what the next plan will ask of this image, if the next build overwrites the files that it is read from.
+pub(crate) fn foresee(snapshot: &Snapshot, to: &Destination<'_>) {
+    let is_debug = to.image.listing.as_ref().is_some_and(|listing| listing.debug);
+    if is_debug
+        && to.files.new_file().is_some_and(debug::is_overwritten)
+        && let Some(side) = side(to.image, to.tagged_only)
+    {
+        snapshot.types.foresee(Whose { image: to.image, file: &|| to.files.new_file(), side: &side });
+    }
+}
+
 fn is_carried(section: &Section, tagged_only: bool) -> bool {
     !tagged_only || section.kind == SectionKind::Tagged
 }
 
 /// The variables of both images. None if one of them does not say, or says nonsense.
 fn sides<'a>(origin: &'a Origin, to: &Destination<'a>) -> Option<(Side<'a>, Side<'a>)> {
-    let side = |image: &'a Image| {
-        let sections: Vec<Section> = image.state.iter().filter(|s| is_carried(s, to.tagged_only)).cloned().collect();
-        Side::of(image, &sections)
-    };
-    Some((side(&origin.image)?, side(to.image)?))
+    Some((side(&origin.image, to.tagged_only)?, side(to.image, to.tagged_only)?))
+}
+
+fn side(image: &Image, tagged_only: bool) -> Option<Side<'_>> {
+    let sections: Vec<Section> = image.state.iter().filter(|s| is_carried(s, tagged_only)).cloned().collect();
+    Side::of(image, &sections)
 }
 
 impl<'a> Variables<'a> {

@@ -2,7 +2,7 @@
 
 use super::convert::{self, Note, Sides};
 use super::follow;
-use super::matching::{Fate, Matching};
+use super::matching::{self, Fate, Matching};
 use super::side::Side;
 use super::snapshot::WORD;
 use crate::image::debug::{Known, Scope, Wanted};
@@ -43,6 +43,12 @@ impl Memory {
             all.remove(0);
         }
         known
+    }
+
+    /// Reads what may be asked of an image when what that is read from has been overwritten.
+    pub(super) fn foresee(&self, whose: Whose<'_, '_>) {
+        self.known(whose);
+        self.scopes(whose, &matching::suspects(whose.side));
     }
 
     /// What is known of the image that comes after another one; if it is the same, byte for byte, that is known already.

@@ -4,9 +4,12 @@ use super::super::debug::Unknown;
 use super::super::symbols::Source;
 use super::Reader;
 use super::find::Split;
-use gimli::{Dwarf, DwarfPackage, DwarfPackageSections, DwarfSections, LittleEndian, Section as _, SectionId};
+use gimli::{
+    DebugInfo, Dwarf, DwarfPackage, DwarfPackageSections, DwarfSections, LittleEndian, Section as _, SectionId,
+    UnitHeader, UnitType,
+};
 use memmap2::Mmap;
-use object::{BinaryFormat, CompressedData, File, Object, ObjectSection};
+use object::{BinaryFormat, CompressedData, CompressionFormat, File, Object, ObjectSection};
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs;
@@ -97,6 +100,32 @@ fn any_section<'a>(file: &File<'a>, name: &str) -> Result<Cow<'a, [u8]>, Unknown
         return Err(Unknown::Damaged(format!("section {name} is far larger than what it is unpacked from")));
     }
     Ok(compressed.decompress()?)
+}
+
+/// Is the debug information, or a part of it, in files of their own? The next build writes them anew.
+pub(super) fn is_apart(source: Source<'_>) -> bool {
+    let Ok(file) = File::parse(source.bytes) else { return false };
+    let Some(info) = file.section_by_name(".debug_info") else {
+        let bundle = || symbols_of_apple(source.path).is_some_and(|path| path.exists());
+        return matches!(file.gnu_debuglink(), Ok(Some(_))) || (file.format() == BinaryFormat::MachO && bundle());
+    };
+    // Units whose entries are elsewhere leave only addresses in the image, in this table.
+    if file.section_by_name(".debug_addr").is_none() {
+        return false;
+    }
+    match info.compressed_data() {
+        Ok(CompressedData { format: CompressionFormat::None, data, .. }) => has_skeletons(data),
+        _ => true, // to unpack it would take longer than what may be left undone
+    }
+}
+
+/// Is there a unit whose entries are in another file? Before DWARF 5 the header does not tell, but there such a table is
+/// a sign of them.
+fn has_skeletons(info: &[u8]) -> bool {
+    let mut units = DebugInfo::new(info, LittleEndian).units();
+    let is_skeleton =
+        |unit: UnitHeader<Reader<'_>>| unit.version() < 5 || matches!(unit.type_(), UnitType::Skeleton(_));
+    std::iter::from_fn(|| units.next().ok().flatten()).any(is_skeleton)
 }
 
 fn map(path: &Path) -> Option<Mmap> {

@@ -29,6 +29,11 @@ type Reader<'a> = EndianSlice<'a, LittleEndian>;
 type Entry<'a> = gimli::DebuggingInformationEntry<Reader<'a>>;
 type Expression<'a> = gimli::Expression<Reader<'a>>;
 
+/// See [`files::is_apart`].
+pub(super) fn is_apart(source: Source<'_>) -> bool {
+    files::is_apart(source)
+}
+
 pub(super) fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
     // In a PE image it counts from where the image would like to be, symbols from its beginning.
     let base = files::image_base(asked.source.bytes);
