@@ -6,6 +6,7 @@
 
 mod builds;
 mod counts;
+mod memory;
 mod page;
 mod plot;
 mod program;
@@ -117,6 +118,7 @@ pub(crate) fn run_all(settings: Settings) -> Result<()> {
     let original = env::var_os("CR_ORIGINAL").map(PathBuf::from);
     let mut tables = Vec::new();
     let mut profiles = Vec::new();
+    let mut memory = String::new();
     for (place, folder) in places() {
         let scratch = Scratch::within(&folder, "bench")?;
         let ours = Program::new(scratch.path(), "ours", &root().join("include"), Some(&library))?;
@@ -127,6 +129,10 @@ pub(crate) fn run_all(settings: Settings) -> Result<()> {
         let rows = LINES.iter().map(|line| row(line, &ours, original.as_ref(), settings, counted));
         let table = Table { place, rows: rows.collect::<Result<_>>()? };
         println!("\n{}", page::table(&table));
+        if counted {
+            memory = memory::measure(&ours, original.as_ref(), if settings.quick { 2 } else { 5 })?;
+            println!("{memory}");
+        }
         if counted && settings.write {
             for (what, count) in [("update", 100_000), ("reload", 200)] {
                 profiles.push(ours.profile(what, "small", count)?);
@@ -141,7 +147,7 @@ pub(crate) fn run_all(settings: Settings) -> Result<()> {
     let builds = builds::measure(scratch.path(), original.as_deref(), &library, if settings.quick { 1 } else { 7 })?;
     println!("{builds}");
     if settings.write {
-        page::write(&tables, &builds, &profiles)?;
+        page::write(&tables, &memory, &builds, &profiles)?;
     }
     Ok(())
 }
@@ -193,9 +199,8 @@ fn median(values: &mut [f64]) -> Option<f64> {
     values.get(values.len() / 2).copied()
 }
 
-/// Where the guests lie: in memory if the system has such a place, on disk, and where `CR_BENCH_PLACE` says, which may be
-/// another file system.
-/// Where the guests are put in turn, by the name of the place.
+/// Where the guests are put in turn, by the name of the place: in memory if the system has such a place, on disk, and
+/// where `CR_BENCH_PLACE` says, which may be another file system.
 fn places() -> Vec<(String, PathBuf)> {
     let mut places = Vec::new();
     if Path::new("/dev/shm").is_dir() {

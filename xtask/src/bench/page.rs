@@ -59,7 +59,7 @@ fn time(nanoseconds: f64) -> String {
 }
 
 /// Writes the page and its plots.
-pub(super) fn write(tables: &[Table], builds: &str, profiles: &[String]) -> Result<()> {
+pub(super) fn write(tables: &[Table], memory: &str, builds: &str, profiles: &[String]) -> Result<()> {
     let Some(first) = tables.first() else { bail!("nothing was measured") };
     let folder = root().join("docs/benchmarks");
     fs::create_dir_all(&folder)?;
@@ -71,6 +71,7 @@ pub(super) fn write(tables: &[Table], builds: &str, profiles: &[String]) -> Resu
     for (name, words) in [
         ("MACHINE", machine()?),
         ("TABLES", all.join("\n").trim_end().to_owned()),
+        ("MEMORY", memory.trim_end().to_owned()),
         ("BUILDS", builds.trim_end().to_owned()),
         ("PROFILE_UPDATE", profiles.first().cloned().unwrap_or_default()),
         ("PROFILE_RELOAD", profiles.get(1).cloned().unwrap_or_default()),
