@@ -30,9 +30,6 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
-global_asm!(thread_block!("24", "3"));
-
 /// `paciasp`: signs the return address, where the processor can; also a place that may be called (BTI).
 #[cfg(not(target_vendor = "apple"))]
 macro_rules! sign {

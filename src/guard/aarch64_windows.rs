@@ -27,8 +27,6 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-global_asm!(thread_block!("24", "3"));
-
 // enter(x0: stack, x1: function, x2: a, x3: b, x4: c) -> x0
 //
 // All callee-saved registers are on the stack: x19 to x30, of v8 to v15 the low halves, and the control word of the

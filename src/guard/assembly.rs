@@ -2,6 +2,10 @@
 //! differ between ELF, Mach-O and PE.
 
 use super::Function;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use super::Thread;
+#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
+use core::arch::global_asm;
 use core::ffi::c_void;
 
 unsafe extern "C-unwind" {
@@ -94,30 +98,22 @@ macro_rules! place {
     };
 }
 
-/// The thread's block: three words, zero in a new thread. In the initial-exec model it is part of the static block
-/// that every thread has from its start, so that reading it in a signal handler never allocates.
+// The thread's block, zero in a new thread. In the initial-exec model it is part of the static block that every thread
+// has from its start, so that reading it in a signal handler never allocates.
 #[cfg(not(any(target_vendor = "apple", target_os = "android", windows)))]
-macro_rules! thread_block {
-    ($size:literal, $alignment:literal) => {
-        concat!(
-            ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits\n",
-            ".globl cr_guard_thread\n",
-            ".hidden cr_guard_thread\n",
-            ".type cr_guard_thread, @object\n",
-            ".size cr_guard_thread, ",
-            $size,
-            "\n",
-            ".p2align ",
-            $alignment,
-            "\n",
-            "cr_guard_thread:\n",
-            ".zero ",
-            $size,
-            "\n",
-            ".popsection"
-        )
-    };
-}
+global_asm!(
+    ".pushsection .tbss.cr_guard_thread, \"awT\", @nobits",
+    ".globl cr_guard_thread",
+    ".hidden cr_guard_thread",
+    ".type cr_guard_thread, @object",
+    ".size cr_guard_thread, {size}",
+    ".balign {alignment}",
+    "cr_guard_thread:",
+    ".zero {size}",
+    ".popsection",
+    size = const size_of::<Thread>(),
+    alignment = const align_of::<Thread>(),
+);
 
 #[cfg(windows)]
 macro_rules! function {
@@ -156,24 +152,18 @@ macro_rules! place {
     };
 }
 
-/// As above. Every thread has it from its start, and those that are older than this module since it was loaded.
-///
-/// It lies where compilers put thread-local variables. Linkers sort what is behind the `$` by name, and the C runtime
-/// marks the end of what each thread gets with a variable in `.tls$ZZZ`.
+// As above. Every thread has it from its start, and those that are older than this module since it was loaded.
+//
+// It lies where compilers put thread-local variables. Linkers sort what is behind the `$` by name, and the C runtime
+// marks the end of what each thread gets with a variable in `.tls$ZZZ`.
 #[cfg(windows)]
-macro_rules! thread_block {
-    ($size:literal, $alignment:literal) => {
-        concat!(
-            ".section .tls$,\"dw\"\n",
-            ".globl cr_guard_thread\n",
-            ".p2align ",
-            $alignment,
-            "\n",
-            "cr_guard_thread:\n",
-            ".zero ",
-            $size,
-            "\n",
-            ".text"
-        )
-    };
-}
+global_asm!(
+    ".section .tls$,\"dw\"",
+    ".globl cr_guard_thread",
+    ".balign {alignment}",
+    "cr_guard_thread:",
+    ".zero {size}",
+    ".text",
+    size = const size_of::<Thread>(),
+    alignment = const align_of::<Thread>(),
+);

@@ -94,9 +94,8 @@ pub(crate) struct Frame {
     capture: *const Capture,
 }
 
-/// What the guard knows of a thread. Where the system has it, it lies in static thread-local memory: the fault hook
-/// reads it on threads that never entered the library, where nothing may be allocated.
-#[repr(C)]
+/// What the guard knows of a thread: zeros at first. Where the system has it, it lies in static thread-local memory: the
+/// fault hook reads it on threads that never entered the library, where nothing may be allocated.
 pub(crate) struct Thread {
     /// The innermost armed frame, or null.
     top: *mut Frame,
@@ -104,9 +103,6 @@ pub(crate) struct Thread {
     pub(crate) stack_low: usize,
     pub(crate) stack_high: usize,
 }
-
-// The assembly makes room for it.
-const _: () = assert!(size_of::<Thread>() == 3 * size_of::<usize>());
 
 impl Thread {
     /// A thread that has not made a guarded call yet.

@@ -20,8 +20,6 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-global_asm!(thread_block!("24", "3"));
-
 /// Makes a frame of 224 bytes and saves there the return address and all callee-saved registers. 24 bytes at its lower
 /// end are left for the caller.
 macro_rules! save {

@@ -15,8 +15,6 @@ pub(super) fn thread() -> *mut Thread {
     cr_guard_thread_address().cast()
 }
 
-global_asm!(thread_block!("12", "2"));
-
 // thread_address() -> eax
 //
 // ELF Handling For Thread-Local Storage, 3.4.2 and 4.2.2, "initial exec" for code that may lie anywhere. There is no

@@ -24,9 +24,6 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-#[cfg(not(any(target_vendor = "apple", target_os = "android")))]
-global_asm!(thread_block!("24", "3"));
-
 // enter(rdi: stack, rsi: function, rdx: a, rcx: b, r8: c) -> rax
 //
 // All callee-saved registers are on the stack, below them the control words of the two floating-point units, which

@@ -24,8 +24,6 @@ pub(super) fn thread() -> *mut Thread {
     thread
 }
 
-global_asm!(thread_block!("24", "3"));
-
 // enter(rcx: stack, rdx: function, r8: a, r9: b, [rsp + 40]: c) -> rax
 //
 // All registers that the convention preserves are on the stack, and the control words of the two floating-point units.
