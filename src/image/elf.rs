@@ -251,14 +251,14 @@ fn hide_constructors(entries: &[Dyn], table: &ProgramHeader, target: Target) -> 
 
 fn state_sections(file: &File<'_>, segments: &Segments<'_>) -> Vec<Section> {
     let mut found = Vec::new();
-    for section in &file.sections {
+    let flags = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
+    let thread_local = u64::from(section_header::SHF_TLS);
+    for section in file.sections.iter().filter(|section| section.sh_flags & (flags | thread_local) == flags) {
         let name = file.section_name(section);
-        let flags = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
-        let plain = section.sh_flags & flags == flags && section.sh_flags & u64::from(section_header::SHF_TLS) == 0;
         let Some((carried, kind)) = STATE_SECTIONS.iter().find(|(carried, _)| carried.as_bytes() == name) else {
             continue;
         };
-        if plain && section.sh_size > 0 && segments.writable(section.sh_addr, section.sh_size) {
+        if section.sh_size > 0 && segments.writable(section.sh_addr, section.sh_size) {
             found.push(Section {
                 name: (*carried).to_owned(),
                 kind: *kind,
