@@ -36,6 +36,11 @@ else()
   set(made "libcr.a")
 endif()
 
+# The test command compares what rustc tells with native-libs.cmake. It gives the same flags, or all would be compiled anew.
+if(KIND STREQUAL "staticlib")
+  set(rustc_flags -- --print "native-static-libs=${TARGET_DIR}/native-static-libs.txt")
+endif()
+
 # One kind in each build: with several, cargo leaves link-time optimisation out.
 execute_process(
     COMMAND "${CARGO}" rustc --release --locked --lib --features capi --crate-type "${KIND}"

@@ -3,6 +3,7 @@
 use crate::machine::{self, Machine};
 use crate::tools::{root, run};
 use anyhow::{Context, Result};
+use std::ffi::OsStr;
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::symlink;
@@ -56,12 +57,12 @@ pub(crate) fn build(machine: &Machine) -> Result<()> {
     let (version, soname) = (version()?, soname()?);
 
     // One kind in each build: with several, cargo leaves link-time optimisation out.
-    build_kind(machine, "staticlib", &[])?;
+    build_kind(machine, "staticlib", &tell_native_libs(&machine.target_dir()))?;
     let made = machine.target_dir().join(machine.triple).join("release");
     replace(&made.join("libcr.a"), &lib.join("libcr.a"))?;
 
     if machine.is_windows() {
-        build_kind(machine, "cdylib", &[])?;
+        build_kind::<&str>(machine, "cdylib", &[])?;
         replace(&made.join("libcr.dll.a"), &lib.join("libcr.dll.a"))?;
         return replace(&made.join("cr.dll"), &lib.join("cr.dll"));
     }
@@ -77,7 +78,7 @@ pub(crate) fn build(machine: &Machine) -> Result<()> {
     link_versions(&lib)
 }
 
-fn build_kind(machine: &Machine, kind: &str, rustc_flags: &[&str]) -> Result<()> {
+fn build_kind<S: AsRef<OsStr>>(machine: &Machine, kind: &str, rustc_flags: &[S]) -> Result<()> {
     let mut command = machine.cargo()?;
     command.args(["rustc", "--release", "--locked", "--lib", "--features", "capi", "--crate-type", kind]);
     command.args(["--target", machine.triple, "--target-dir"]).arg(machine.target_dir()).args(rustc_flags);
@@ -104,11 +105,19 @@ pub(crate) fn replace(from: &Path, to: &Path) -> Result<()> {
     fs::rename(&new, to).with_context(|| format!("cannot create {}", to.display()))
 }
 
-/// What rustc says that a program with libcr.a in it needs besides.
-pub(crate) fn native_libs_of_rustc(machine: &Machine) -> Result<String> {
-    // A file, because rustc says it only when it works, and the file stays.
-    let file = machine.target_dir().join("native-static-libs.txt");
-    let flag = format!("native-static-libs={}", file.display());
-    build_kind(machine, "staticlib", &["--", "--print", &flag])?;
+/// The flags with which rustc tells what a program with libcr.a in it needs besides. CMake's builds give the same ones:
+/// with others, cargo would compile everything anew.
+pub(crate) fn tell_native_libs(target_dir: &Path) -> [String; 3] {
+    ["--".into(), "--print".into(), format!("native-static-libs={}", native_libs_file(target_dir).display())]
+}
+
+/// A file, because rustc tells it only when it works, and the file stays.
+fn native_libs_file(target_dir: &Path) -> PathBuf {
+    target_dir.join("native-static-libs.txt")
+}
+
+/// What rustc has told.
+pub(crate) fn native_libs_of_rustc(target_dir: &Path) -> Result<String> {
+    let file = native_libs_file(target_dir);
     fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }

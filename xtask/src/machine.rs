@@ -198,6 +198,18 @@ impl Machine {
         Ok(needs)
     }
 
+    /// Has rustup bring the standard library, where there is one, so that it need not be compiled several times.
+    pub(crate) fn add_std(&self) -> Result<()> {
+        // With MinGW all has been tried with what is compiled here.
+        let wanted = self.foreign && !self.triple.ends_with("windows-gnu");
+        if wanted && !self.has_std()? && tools::exists("rustup") && std::env::var_os("RUSTC").is_none() {
+            let _ = tools::run(command("rustup").args(["target", "add", self.triple])).inspect_err(|error| {
+                println!("{error:#}; it is compiled instead");
+            });
+        }
+        Ok(())
+    }
+
     /// Is Rust's standard library installed for it, beside the compiler in use?
     fn has_std(&self) -> Result<bool> {
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());

@@ -45,6 +45,7 @@ pub(crate) fn install() -> Result<()> {
 /// As above, for another machine.
 pub(crate) fn install_for(machine: &Machine) -> Result<()> {
     provide(&NEEDED)?;
+    machine.add_std()?;
     provide(&machine.needs()?)?;
     if machine.is_windows() {
         provide(&microsoft::NEEDS)?;

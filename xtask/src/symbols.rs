@@ -44,11 +44,7 @@ pub(crate) fn exported(machine: &Machine) -> Result<()> {
 
 /// What CMake and pkg-config give to users of libcr.a is what rustc asks for.
 pub(crate) fn native(machine: &Machine) -> Result<()> {
-    compare_native(machine, &native_libs_of_rustc(machine)?)
-}
-
-/// As above, with what rustc has said.
-pub(crate) fn compare_native(machine: &Machine, rustc: &str) -> Result<()> {
+    let rustc = native_libs_of_rustc(&machine.target_dir())?;
     let ours: BTreeSet<String> = native_libs(machine)?.into_iter().collect();
     let rustc = rustc.split_whitespace().map(|word| word.trim_start_matches("-l"));
     // The C library comes by itself. On macOS that of mathematics is a part of it, and of libiconv, which Rust's library

@@ -101,7 +101,7 @@ fn build(target: Target) -> Result<()> {
     let (lib, cargo) = (lib_dir(target), work_dir().join(format!("cargo-{}", target.triple)));
     fs::create_dir_all(&lib)?;
     let made = cargo.join(target.triple).join("release");
-    run(&mut rustc(target, "staticlib", &cargo)?)?;
+    run(rustc(target, "staticlib", &cargo)?.args(libs::tell_native_libs(&cargo)))?;
     libs::replace(&made.join("libcr.a"), &lib.join("libcr.a"))?;
     run(rustc(target, "cdylib", &cargo)?.args(["--", "-C", libs::INSTALL_NAME]))?;
     libs::replace(&made.join("libcr.dylib"), &lib.join("libcr.dylib"))
@@ -200,10 +200,7 @@ fn samples(target: Target) -> Result<()> {
 
 /// What programs with libcr.a in them need besides is what rustc says.
 fn native(target: Target) -> Result<()> {
-    let file = work_dir().join(format!("cargo-{}", target.triple)).join("native-static-libs.txt");
-    let mut cargo = rustc(target, "staticlib", &work_dir().join(format!("cargo-{}", target.triple)))?;
-    run(cargo.args(["--", "--print", &format!("native-static-libs={}", file.display())]))?;
-    symbols::compare_native(&machine::plain(target.triple), &fs::read_to_string(&file)?)
+    symbols::native(&machine::plain(target.triple))
 }
 
 /// A directory with the compilers as one file each, as compilers usually are, and what else CMake looks for on macOS.
