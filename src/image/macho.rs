@@ -42,6 +42,7 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
     }
     let check = || {
         let header = Header::read(head, slice.end - slice.start, target)?;
+        header.check_library()?;
         if header.commands_end() > head.len() as u64 {
             return Ok(());
         }
@@ -52,7 +53,7 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
 }
 
 pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
-    let View { bytes, commands, segments } = view(bytes, target)?;
+    let View { bytes, commands, segments } = view(bytes, target, Header::check_library)?;
     // The C name of a function has an underscore in front of it.
     let address = exports::find(bytes, &commands, &segments, target, &format!("_{entry}"))?;
     if !address.is_some_and(|address| segments.iter().any(|segment| segment.code && segment.covers(address, 1))) {
@@ -65,6 +66,11 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
     Ok(Image { state, extent, ..Image::default() })
 }
 
+/// The part of a file that is for this machine.
+pub(super) fn own(bytes: &[u8], target: Target) -> Option<&[u8]> {
+    part(bytes, &slice(bytes, bytes.len() as u64, target).ok()?)
+}
+
 /// An image whose layout makes sense.
 struct View<'a> {
     /// The whole of it: a thin file, or a slice.
@@ -73,17 +79,19 @@ struct View<'a> {
     segments: Vec<Segment>,
 }
 
-fn view(bytes: &[u8], target: Target) -> Result<View<'_>, Error> {
+/// `check` may refuse it for what it is.
+fn view(bytes: &[u8], target: Target, check: fn(&Header) -> Result<(), Error>) -> Result<View<'_>, Error> {
     let len = bytes.len() as u64;
     let slice = slice(bytes, len, target)?;
     let bytes = part(bytes, &slice).ok_or_else(|| nonsense("universal header"))?;
-    let check = || {
+    let read = || {
         let header = Header::read(bytes, bytes.len() as u64, target)?;
+        check(&header)?;
         let commands = commands::read(bytes, &header, target)?;
         let segments = check_layout(&commands, bytes.len() as u64, target)?;
         Ok(View { bytes, commands, segments })
     };
-    check().map_err(|error| in_slice(error, &slice, len))
+    read().map_err(|error| in_slice(error, &slice, len))
 }
 
 fn check_end(what: &'static str, need: u64, len: u64) -> Result<(), Error> {
@@ -231,6 +239,7 @@ impl Numbers {
 
 /// What the file header says.
 struct Header {
+    kind: u32,
     /// Where the load commands begin, how many they are and how many bytes.
     commands: u64,
     count: u32,
@@ -262,14 +271,17 @@ impl Header {
         if wide != target.wide {
             return Err(architecture(if wide { "a 64-bit machine" } else { "a 32-bit machine" }, target));
         }
-        match word(12)? {
-            MH_DYLIB | MH_BUNDLE => {}
-            MH_EXECUTE => return Err(Error::Format("it is an executable".into())),
-            other => return Err(Error::Format(format!("its Mach-O type is {}", filetype_to_str(other)))),
-        }
-        let header = Header { commands: size, count: word(16)?, size: word(20)? };
+        let header = Header { kind: word(12)?, commands: size, count: word(16)?, size: word(20)? };
         check_end("load commands", header.commands_end(), len)?;
         Ok(header)
+    }
+
+    fn check_library(&self) -> Result<(), Error> {
+        match self.kind {
+            MH_DYLIB | MH_BUNDLE => Ok(()),
+            MH_EXECUTE => Err(Error::Format("it is an executable".into())),
+            other => Err(Error::Format(format!("its Mach-O type is {}", filetype_to_str(other)))),
+        }
     }
 
     fn commands_end(&self) -> u64 {

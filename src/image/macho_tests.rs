@@ -34,7 +34,7 @@ const fn macos(mach_cpu: u32) -> Target {
 }
 
 const ARM64: Target = macos(CPU_TYPE_ARM64);
-const X86_64: Target = macos(CPU_TYPE_X86_64);
+pub(crate) const X86_64: Target = macos(CPU_TYPE_X86_64);
 
 /// A program whose name may end in its version.
 pub(super) fn versioned(name: &str) -> PathBuf {
@@ -67,14 +67,21 @@ pub(super) fn run(command: &mut Command) {
 
 /// Compiles the source above for `arm64` or `x86_64` with clang, and links it with lld.
 fn build(architecture: &str, flags: &[&str]) -> Vec<u8> {
+    link(architecture, SOURCE, &[], &[&["-dylib"], flags].concat())
+}
+
+/// As above of another source, with flags for the compiler and for the linker.
+pub(crate) fn link(architecture: &str, source: &str, compile: &[&str], flags: &[&str]) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
-    std::fs::write(path("guest.c"), SOURCE).unwrap();
+    std::fs::write(path("guest.c"), source).unwrap();
     let target = format!("--target={architecture}-apple-macos13");
     let object = path("guest.o");
-    run(Command::new("clang").args([&target, "-O1", "-g", "-c"]).arg(path("guest.c")).arg("-o").arg(&object));
+    let mut clang = Command::new("clang");
+    clang.args([&target, "-O1", "-g"]).args(compile);
+    run(clang.arg("-c").arg(path("guest.c")).arg("-o").arg(&object));
     let mut link = Command::new(versioned("ld64.lld"));
-    link.args(["-dylib", "-arch", architecture, "-platform_version", "macos", "13.0", "13.0"]);
+    link.args(["-arch", architecture, "-platform_version", "macos", "13.0", "13.0"]);
     run(link.args(["-undefined", "dynamic_lookup"]).args(flags).arg(&object).arg("-o").arg(path("guest.dylib")));
     std::fs::read(path("guest.dylib")).unwrap()
 }
@@ -100,6 +107,19 @@ fn build_with_zig(architecture: &str) -> Option<Vec<u8>> {
     zig.args(["-m", "ziglang", "cc", "-target", &format!("{architecture}-macos"), "-shared", "-O1", "-g"]);
     run(zig.args(["-fno-sanitize=undefined", "guest.c", "-o", "guest.dylib"]).current_dir(place.path()));
     Some(std::fs::read(place.path().join("guest.dylib")).unwrap())
+}
+
+#[test]
+fn of_a_program_code_and_symbols_are_read_but_it_is_not_loaded() {
+    // Its segments begin behind 4 GB that nothing may be in.
+    let bytes =
+        link("arm64", "int main(void) { return 0; } static int own = 1; int *shown = &own;", &[], &["-execute"]);
+    assert_eq!(text(ARM64, &bytes), "not a shared library: it is an executable");
+    let (all, known) = symbols_of(ARM64, &bytes);
+    let main = all.iter().find(|symbol| symbol.name == "main").unwrap().place;
+    assert!(known && main.kind == Kind::Function && main.address > 0x1_0000_0000);
+    let regions = regions(Source::original(&bytes, Path::new("host")), ARM64).unwrap();
+    assert!(regions.iter().any(|r| r.code && (r.address..r.address + r.size).contains(&main.address)));
 }
 
 fn parse_for(target: Target, bytes: &[u8]) -> Result<Image, Error> {

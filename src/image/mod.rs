@@ -11,7 +11,7 @@ mod exports;
 mod listing;
 mod macho;
 #[cfg(all(test, unix))] // they run compilers of this system
-mod macho_tests;
+pub(crate) mod macho_tests;
 pub(crate) mod pdb;
 mod pe;
 #[cfg(all(test, unix))] // they run compilers of this system
@@ -212,6 +212,14 @@ pub(crate) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
         Format::Elf => elf::precheck(head, len, target),
         Format::MachO => macho::precheck(head, len, target),
         Format::Pe => pe::precheck(head, len, target),
+    }
+}
+
+/// The image in a file: of a universal one, the part for this machine.
+pub(crate) fn own(bytes: &[u8], target: Target) -> &[u8] {
+    match target.met() {
+        Format::MachO => macho::own(bytes, target).unwrap_or(bytes),
+        Format::Elf | Format::Pe => bytes,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Plugin;
 use crate::abi::{cr_mode, cr_state_report};
 use crate::context::Context;
 use crate::error::Error;
-use crate::image::{Image, Source};
+use crate::image::{self, Image, Source, Target};
 use crate::loaded::Loaded;
 use crate::state::{self, Destination, Live, Migration, Plan, Report, Snapshot};
 use crate::versions::Version;
@@ -35,7 +35,7 @@ impl Copy {
     fn source<'s>(&'s self, original: &'s Path) -> Option<Source<'s>> {
         let version = self.version.as_ref()?;
         let bytes = self.bytes.get_or_init(|| version.map()).as_ref()?;
-        Some(Source { bytes, path: original, pdb: version.pdb() })
+        Some(Source { bytes: image::own(bytes, Target::native()), path: original, pdb: version.pdb() })
     }
 }
 

@@ -46,20 +46,29 @@ impl<'a> Unwinder<'a> {
 fn module(image: &Image) -> Module<&[u8]> {
     let extent = image.extent();
     let name = image.path().display().to_string();
-    Module::new(name, extent.start as u64..extent.end as u64, image.base() as u64, Sections(image.regions()))
+    // Mach-O counts from its header, which is not at 0 in a program; the others from what is added to their addresses.
+    let from = if cfg!(target_vendor = "apple") { extent.start } else { image.base() };
+    let sections = Sections { regions: image.regions(), from: from.wrapping_sub(image.base()) as u64 };
+    Module::new(name, extent.start as u64..extent.end as u64, from as u64, sections)
 }
 
-struct Sections<'a>(Vec<Region<'a>>);
+struct Sections<'a> {
+    regions: Vec<Region<'a>>,
+    /// The address in the file that is counted from.
+    from: u64,
+}
 
 impl<'a> Sections<'a> {
     fn find(&self, name: &[u8]) -> Option<&Region<'a>> {
-        self.0.iter().find(|region| region.name.as_bytes() == name)
+        // That of Mach-O has the segment's name in front.
+        let is_called = |region: &&Region<'_>| region.name.rsplit(',').next().is_some_and(|own| own.as_bytes() == name);
+        self.regions.iter().find(is_called)
     }
 }
 
 impl<'a> ModuleSectionInfo<&'a [u8]> for Sections<'a> {
     fn base_svma(&self) -> u64 {
-        0 // the base of an image is what is added to these addresses
+        self.from
     }
 
     fn section_svma_range(&mut self, name: &[u8]) -> Option<Range<u64>> {
@@ -169,3 +178,61 @@ mod arch {
 
 pub(super) use arch::{caller_of_lost, returned_at};
 use arch::{from_native, to_native};
+
+// Images for macOS are made and read on other systems, too.
+#[cfg(all(test, unix, target_arch = "x86_64"))]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may fail
+
+    use super::Sections;
+    use crate::image::macho_tests::{X86_64, link};
+    use crate::image::{Source, Symbol, regions, symbols};
+    use framehop::{CacheNative, MayAllocateDuringUnwind, UnwindRegsNative, UnwinderNative};
+    use framehop::{FrameAddress, Module, Unwinder as _};
+    use std::path::Path;
+
+    const SOURCE: &str = "
+        extern void use(void *);
+        void small(void) { char room[40]; use(room); }
+        void large(void) { char room[4000]; use(room); use(room + 1); }
+        void kept(int a, int b) { char room[100]; while (b--) use(room + a); }
+    ";
+
+    #[test]
+    fn functions_for_macos_without_frame_pointers_are_left() {
+        let bytes = link("x86_64", SOURCE, &["-fomit-frame-pointer"], &["-dylib"]);
+        let source = Source::original(&bytes, Path::new("guest.dylib"));
+        let mut unwinder = UnwinderNative::<&[u8], MayAllocateDuringUnwind>::new();
+        let sections = Sections { regions: regions(source, X86_64).unwrap(), from: 0 };
+        const BASE: u64 = 0x1_0000_0000;
+        unwinder.add_module(Module::new("guest".to_owned(), BASE..BASE + bytes.len() as u64, BASE, sections));
+        let mut functions: Vec<Symbol<'_>> = Vec::new();
+        symbols(source, X86_64, &mut |_| true, &mut |symbol| functions.push(symbol)).unwrap();
+        for name in ["small", "large", "kept"] {
+            let place = functions.iter().find(|symbol| symbol.name == name).unwrap().place;
+            let code = &bytes[place.address as usize..][..place.size as usize];
+            // What its first instructions push, and sub $room,%rsp.
+            let sub = code.windows(2).position(|two| two == [0x48, 0x81] || two == [0x48, 0x83]).unwrap();
+            let pushed = code[..sub].iter().filter(|byte| (0x50..0x58).contains(*byte)).count() as u64 * 8;
+            let room = if code[sub + 1] == 0x83 {
+                code[sub + 3].into()
+            } else {
+                u32::from_le_bytes(code[sub + 3..sub + 7].try_into().unwrap())
+            };
+            assert_eq!(code[sub + 2], 0xec, "{code:x?}");
+            // It has called something: e8, and four bytes.
+            let call = code.iter().rposition(|byte| *byte == 0xe8).unwrap() as u64 + 5;
+            let stack = 0x7000_0000;
+            let mut registers = UnwindRegsNative::new(BASE + place.address + call, stack, 0);
+            // Each word of the stack tells where it is.
+            let caller = unwinder.unwind_frame(
+                FrameAddress::from_return_address(BASE + place.address + call).unwrap(),
+                &mut registers,
+                &mut CacheNative::<MayAllocateDuringUnwind>::new(),
+                &mut |address| Ok(address),
+            );
+            let returns_at = stack + u64::from(room) + pushed;
+            assert_eq!((caller, registers.sp()), (Ok(Some(returns_at)), returns_at + 8), "{name}");
+        }
+    }
+}

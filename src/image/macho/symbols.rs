@@ -23,7 +23,7 @@ pub(in crate::image) fn symbols<'a>(
     wanted: &mut dyn FnMut(&Place) -> bool,
     found: &mut dyn FnMut(Symbol<'a>),
 ) -> Result<bool, Error> {
-    let view = super::view(bytes, target)?;
+    let view = super::view(bytes, target, |_| Ok(()))?;
     let Some(command) = view.commands.iter().find(|command| command.kind == lc::LC_SYMTAB) else { return Ok(false) };
     let table = Table::read(&view, command, target).ok_or_else(|| nonsense("symbol table"))?;
     let sections: Vec<&Section> = view.segments.iter().flat_map(|segment| &segment.sections).collect();
@@ -54,7 +54,7 @@ pub(in crate::image) fn symbols<'a>(
 }
 
 pub(in crate::image) fn regions(bytes: &[u8], target: Target) -> Result<Vec<Region<'_>>, Error> {
-    let view = super::view(bytes, target)?;
+    let view = super::view(bytes, target, |_| Ok(()))?;
     let all = view.segments.iter().flat_map(|segment| segment.sections.iter().map(move |section| (segment, section)));
     // What threads get copies of is not used itself.
     let templates = [S_THREAD_LOCAL_REGULAR, S_THREAD_LOCAL_ZEROFILL];

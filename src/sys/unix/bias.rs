@@ -73,10 +73,9 @@ mod program_headers {
 /// On Apple's systems the header of the loaded image is asked: its load commands say for which address it was linked.
 #[cfg(target_vendor = "apple")]
 mod apple {
+    use crate::sys::unix::apple;
     use core::ffi::c_void;
     use core::mem::MaybeUninit;
-    use goblin::mach::header::Header64 as FileHeader;
-    use goblin::mach::load_command::{LC_SEGMENT_64, LoadCommandHeader, SegmentCommand64};
 
     pub(in super::super) fn bias(_handle: *mut c_void, address: *mut c_void) -> Option<usize> {
         let mut found = MaybeUninit::<libc::Dl_info>::uninit();
@@ -87,21 +86,9 @@ mod apple {
         // SAFETY: the call succeeded and has filled it.
         let header = unsafe { found.assume_init() }.dli_fbase.cast_const();
         // SAFETY: dladdr gives the header of the image that the address is in, which stays mapped with it.
-        let count = unsafe { &*header.cast::<FileHeader>() }.ncmds;
-        let mut place = header.wrapping_byte_add(size_of::<FileHeader>());
-        for _ in 0..count {
-            // SAFETY: the loader has mapped and checked the load commands, of which there are so many.
-            let command = unsafe { &*place.cast::<LoadCommandHeader>() };
-            if command.cmd == LC_SEGMENT_64 {
-                // SAFETY: a command of this kind is a segment's.
-                let segment = unsafe { &*place.cast::<SegmentCommand64>() };
-                // The header is at the beginning of the segment that is the beginning of the file.
-                if segment.fileoff == 0 && segment.filesize > 0 {
-                    return Some(header.addr().wrapping_sub(segment.vmaddr as usize));
-                }
-            }
-            place = place.wrapping_byte_add(command.cmdsize as usize);
-        }
-        None
+        let mut segments = unsafe { apple::segments(header) };
+        // The header is at the beginning of the segment that is the beginning of the file.
+        let first = segments.find(|segment| segment.fileoff == 0 && segment.filesize > 0)?;
+        Some(header.addr().wrapping_sub(first.vmaddr as usize))
     }
 }

@@ -268,7 +268,9 @@ unsafe fn pass_on(signal: c_int, info: *mut libc::siginfo_t, saved: *mut c_void)
     let Some(previous) = index.and_then(|index| PREVIOUS.get(index)) else { return };
     let action = previous.get();
     // SAFETY: the caller's promise.
-    let raised = unsafe { (*info).si_code } <= 0;
+    let code = unsafe { (*info).si_code };
+    // By a process, not by an instruction.
+    let raised = code <= 0 || SENT.contains(&code);
     match action.sa_sigaction {
         libc::SIG_IGN if raised => {}
         libc::SIG_DFL | libc::SIG_IGN => {

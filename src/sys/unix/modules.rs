@@ -42,8 +42,51 @@ unsafe extern "C" fn note(info: *mut libc::dl_phdr_info, _size: usize, modules: 
     0
 }
 
-/// Not asked yet: of a crash record's frames only those of the guest name their image.
+/// All of them, with those that belong to the system.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn modules() -> Vec<Module> {
-    Vec::new()
+    // SAFETY: only asks.
+    let count = unsafe { dyld::_dyld_image_count() };
+    (0..count).filter_map(dyld::module).collect()
+}
+
+/// What the dynamic loader tells of images (mach-o/dyld.h).
+#[cfg(target_vendor = "apple")]
+mod dyld {
+    use crate::sys::Module;
+    use crate::sys::unix::{apple, os_str};
+    use core::ffi::{CStr, c_char, c_void};
+    use goblin::mach::constants::VM_PROT_EXECUTE;
+    use std::path::PathBuf;
+
+    unsafe extern "C" {
+        pub(super) fn _dyld_image_count() -> u32;
+        fn _dyld_get_image_header(index: u32) -> *const c_void;
+        fn _dyld_get_image_name(index: u32) -> *const c_char;
+        fn _dyld_get_image_vmaddr_slide(index: u32) -> isize;
+    }
+
+    pub(super) fn module(index: u32) -> Option<Module> {
+        // SAFETY: only asks; what has gone meanwhile is NULL.
+        let header = unsafe { _dyld_get_image_header(index) };
+        // SAFETY: as above.
+        let name = unsafe { _dyld_get_image_name(index) };
+        if header.is_null() || name.is_null() {
+            return None;
+        }
+        // SAFETY: only asks.
+        let base = unsafe { _dyld_get_image_vmaddr_slide(index) } as usize;
+        // SAFETY: the loader's own string.
+        let path = PathBuf::from(os_str(unsafe { CStr::from_ptr(name) }).into_owned());
+        // SAFETY: an image that is mapped. Nobody unloads another one while a crash record is made of it.
+        let segments = unsafe { apple::segments(header) };
+        // Its code: of the system's libraries, which lie in a cache of them all, the rest is elsewhere.
+        let code = segments.filter(|segment| segment.initprot & VM_PROT_EXECUTE != 0);
+        let ranges = code.map(|segment| {
+            let start = base.wrapping_add(segment.vmaddr as usize);
+            start..start.wrapping_add(segment.vmsize as usize)
+        });
+        let extent = ranges.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))?;
+        Some(Module { path: path.clone(), file: path, base, extent })
+    }
 }
