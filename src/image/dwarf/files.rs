@@ -4,12 +4,17 @@ use super::super::debug::Unknown;
 use super::super::symbols::Source;
 use super::Reader;
 use super::find::Split;
+use core::ops::{Deref, Range};
 use gimli::{
     DebugInfo, Dwarf, DwarfPackage, DwarfPackageSections, DwarfSections, LittleEndian, Section as _, SectionId,
     UnitHeader, UnitType,
 };
 use memmap2::Mmap;
-use object::{BinaryFormat, CompressedData, CompressionFormat, File, Object, ObjectSection};
+use object::read::macho::{FatArch as _, MachOFatFile32};
+use object::{
+    BinaryFormat, CompressedData, CompressionFormat, File, Object, ObjectSection, ObjectSymbol, RelocationKind,
+    RelocationTarget,
+};
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs;
@@ -38,10 +43,19 @@ const NEEDED: [SectionId; 8] = [
 const MAX_RATIO: u64 = 64;
 
 impl<'a> Sections<'a> {
-    /// The sections of a file; None if it has no entries.
+    /// The sections of an image; None if it has no entries.
     pub(super) fn of(bytes: &'a [u8]) -> Result<Option<Sections<'a>>, Unknown> {
         let file = little(bytes)?;
-        let sections = DwarfSections::load(|id| section(&file, id, id.name()))?;
+        Sections::load(|id| section(&file, id, id.name()))
+    }
+
+    /// As above of a file that has not been linked: its addresses, which are its own, are put in.
+    pub(super) fn of_object(file: &File<'a>) -> Result<Option<Sections<'a>>, Unknown> {
+        Sections::load(|id| relocated(file, id.name(), section(file, id, id.name())?))
+    }
+
+    fn load(read: impl FnMut(SectionId) -> Result<Cow<'a, [u8]>, Unknown>) -> Result<Option<Sections<'a>>, Unknown> {
+        let sections = DwarfSections::load(read)?;
         let empty = sections.debug_info.borrow(|bytes| Reader::new(bytes, LittleEndian)).reader().slice().is_empty();
         Ok(if empty { None } else { Some(Sections(sections)) })
     }
@@ -106,8 +120,8 @@ fn any_section<'a>(file: &File<'a>, name: &str) -> Result<Cow<'a, [u8]>, Unknown
 pub(super) fn is_apart(source: Source<'_>) -> bool {
     let Ok(file) = File::parse(source.bytes) else { return false };
     let Some(info) = file.section_by_name(".debug_info") else {
-        let bundle = || symbols_of_apple(source.path).is_some_and(|path| path.exists());
-        return matches!(file.gnu_debuglink(), Ok(Some(_))) || (file.format() == BinaryFormat::MachO && bundle());
+        // On macOS it never is in the image.
+        return matches!(file.gnu_debuglink(), Ok(Some(_))) || file.format() == BinaryFormat::MachO;
     };
     // Units whose entries are elsewhere leave only addresses in the image, in this table.
     if file.section_by_name(".debug_addr").is_none() {
@@ -128,7 +142,27 @@ fn has_skeletons(info: &[u8]) -> bool {
     std::iter::from_fn(|| units.next().ok().flatten()).any(is_skeleton)
 }
 
-fn map(path: &Path) -> Option<Mmap> {
+/// A section with the addresses of the symbols that it names. Where it names a section of the file, Mach-O has the address
+/// there already.
+fn relocated<'a>(file: &File<'a>, name: &str, content: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, Unknown> {
+    let Some(section) = file.section_by_name(name) else { return Ok(content) };
+    let mut content = content.into_owned();
+    for (offset, relocation) in section.relocations() {
+        // An address, not a difference of two.
+        let whole = relocation.kind() == RelocationKind::Absolute && relocation.size() == 64;
+        if let RelocationTarget::Symbol(symbol) = relocation.target()
+            && let Some(place) = content.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut())
+            && whole
+            && relocation.subtractor().is_none()
+        {
+            let addend = u64::from_le_bytes(*place);
+            *place = file.symbol_by_index(symbol)?.address().wrapping_add(addend).to_le_bytes();
+        }
+    }
+    Ok(Cow::Owned(content))
+}
+
+pub(super) fn map(path: &Path) -> Option<Mmap> {
     let file = fs::File::open(path).ok()?;
     // SAFETY: it is read only. A program that shortens the file meanwhile would break a debugger as well.
     unsafe { Mmap::map(&file) }.ok()
@@ -137,12 +171,34 @@ fn map(path: &Path) -> Option<Mmap> {
 /// Where systems put debug information that is apart.
 const DEBUG_DIRECTORY: &str = "/usr/lib/debug";
 
+/// A file, or the part of it that is for this machine.
+pub(super) struct Part {
+    bytes: Mmap,
+    place: Range<usize>,
+}
+
+impl From<Mmap> for Part {
+    fn from(bytes: Mmap) -> Part {
+        Part { place: 0..bytes.len(), bytes }
+    }
+}
+
+impl Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(self.place.clone()).unwrap_or_default()
+    }
+}
+
 /// The file that `objcopy --only-keep-debug`, `dsymutil` or a distribution has put aside.
-pub(super) fn separate(source: Source<'_>) -> Option<Mmap> {
+pub(super) fn separate(source: Source<'_>) -> Option<Part> {
     let file = File::parse(source.bytes).ok()?;
     if let Ok(Some(uuid)) = file.mach_uuid() {
-        let same = |bytes: &Mmap| File::parse(&bytes[..]).is_ok_and(|other| other.mach_uuid() == Ok(Some(uuid)));
-        return symbols_of_apple(source.path).and_then(|path| map(&path)).filter(same);
+        let bytes = symbols_of_apple(source.path).and_then(|path| map(&path))?;
+        let is_it = |part: &[u8]| File::parse(part).is_ok_and(|other| other.mach_uuid() == Ok(Some(uuid)));
+        let place = parts(&bytes).into_iter().find(|place| bytes.get(place.clone()).is_some_and(is_it))?;
+        return Some(Part { bytes, place });
     }
     let same_id = |bytes: &[u8]| {
         let id = |file: &File<'_>| file.build_id().ok().flatten().map(<[u8]>::to_vec);
@@ -153,14 +209,22 @@ pub(super) fn separate(source: Source<'_>) -> Option<Mmap> {
         && let path = format!("{DEBUG_DIRECTORY}/.build-id/{first:02x}/{hex}.debug")
         && let Some(bytes) = map(Path::new(&path)).filter(|bytes| same_id(bytes))
     {
-        return Some(bytes);
+        return Some(bytes.into());
     }
     let (name, checksum) = file.gnu_debuglink().ok().flatten()?;
     let name = Path::new(std::str::from_utf8(name).ok()?).file_name()?;
     let directory = source.path.parent()?;
     let system = Path::new(DEBUG_DIRECTORY).join(directory.strip_prefix("/").unwrap_or(directory));
     let places = [directory.join(name), directory.join(".debug").join(name), system.join(name)];
-    places.iter().filter_map(|path| map(path)).find(|bytes| crc32(bytes) == checksum)
+    places.iter().filter_map(|path| map(path)).find(|bytes| crc32(bytes) == checksum).map(Part::from)
+}
+
+/// The parts of a universal file, or the whole of another one.
+fn parts(bytes: &[u8]) -> Vec<Range<usize>> {
+    let whole = 0..bytes.len();
+    let Ok(universal) = MachOFatFile32::parse(bytes) else { return vec![whole] };
+    let place = |(start, size): (u64, u64)| (start as usize)..(start as usize).saturating_add(size as usize);
+    universal.arches().iter().map(|arch| place(arch.file_range())).collect()
 }
 
 /// What `dsymutil` makes: `guest.dylib.dSYM/Contents/Resources/DWARF/guest.dylib`.

@@ -10,6 +10,7 @@ mod find;
 #[cfg(all(test, target_os = "linux"))]
 mod foreign_tests;
 mod forms;
+mod objects;
 mod pointers;
 mod scope;
 #[cfg(all(test, target_os = "linux"))]
@@ -52,9 +53,12 @@ fn in_image(asked: &Asked<'_>) -> Result<Found, Unknown> {
     if let Some(sections) = Sections::of(asked.source.bytes)? {
         return in_file(&sections, asked);
     }
-    let separate = files::separate(asked.source).ok_or(Unknown::Absent)?;
-    let sections = Sections::of(&separate)?.ok_or(Unknown::Absent)?;
-    in_file(&sections, asked)
+    if let Some(separate) = files::separate(asked.source)
+        && let Some(sections) = Sections::of(&separate)?
+    {
+        return in_file(&sections, asked);
+    }
+    objects::variables(asked)
 }
 
 fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown> {
