@@ -1,9 +1,9 @@
 //! Systems for which the library is compiled here and no more: nothing here links or runs their programs.
 
 use crate::steps::Step;
-use crate::tools::{run, work_dir};
+use crate::tools::{command, output, root, run, work_dir};
 use crate::{machine, packages};
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 /// The platform's name and its triple.
 const SYSTEMS: [(&str, &str); 6] = [
@@ -31,5 +31,28 @@ fn check(triple: &'static str) -> Result<()> {
     let mut cargo = machine.cargo()?;
     cargo.args(["check", "--locked", "--package", "cr-reload", "--lib", "--features", "capi", "--target", triple]);
     // One place for all: what runs on this machine, the macros, is compiled once.
-    run(cargo.arg("--target-dir").arg(work_dir().join("checks")))
+    run(cargo.arg("--target-dir").arg(work_dir().join("checks")))?;
+    // Of Microsoft's compiler there is more, see `microsoft`.
+    if machine.is_windows() { Ok(()) } else { check_header(triple) }
+}
+
+/// cr.h compiles in a guest, without the system's own headers, and knows the system.
+fn check_header(triple: &str) -> Result<()> {
+    let clang = |arguments: &[&str]| {
+        let mut clang = command("clang");
+        clang.arg(format!("--target={triple}")).args(["-ffreestanding", "-Wall", "-Wextra", "-Werror"]).args(arguments);
+        clang.arg("-I").arg(root().join("include")).arg(root().join("c-tests/header/guest.c"));
+        clang
+    };
+    run(&mut clang(&["-fsyntax-only"]))?;
+    let macros = output(&mut clang(&["-E", "-dM"]))?;
+    let wanted = if triple.contains("freebsd") { "CR_FREEBSD" } else { "CR_LINUX" };
+    let systems = ["CR_WINDOWS", "CR_LINUX", "CR_OSX", "CR_FREEBSD"];
+    let defined = macros.lines().filter_map(|line| line.strip_prefix("#define ")?.split(' ').next());
+    let found: Vec<&str> = defined.filter(|name| systems.contains(name)).collect();
+    if found != [wanted] {
+        bail!("cr.h defines {found:?} for {triple}");
+    }
+    println!("cr.h defines {wanted}");
+    Ok(())
 }
