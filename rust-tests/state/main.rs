@@ -19,5 +19,6 @@ mod modes;
 mod objects;
 mod pointers;
 mod property;
+mod real;
 mod typed;
 mod types;

@@ -179,6 +179,16 @@ impl Types {
         (!is_open && ty.size > 0).then_some(ty.size)
     }
 
+    /// The array without a length at the end of a struct: its name, its element, and where it begins.
+    pub(crate) fn open_end(&self, id: TypeId) -> Option<(&str, TypeId, u64)> {
+        let Kind::Struct(members) = &self.get(id)?.kind else { return None };
+        let last = members.last()?;
+        match (&self.get(last.ty)?.kind, last.place) {
+            (Kind::Array { element, count: 0 }, Place::Bytes(start)) => Some((&last.name, *element, start)),
+            _ => None,
+        }
+    }
+
     /// May its bytes be moved to another place?
     pub(crate) fn is_trivial(&self, id: TypeId) -> bool {
         self.get(id).is_none_or(|ty| ty.trivial)
@@ -217,7 +227,7 @@ impl Types {
             Kind::Pointer => {
                 let rust = ["*mut ", "*const ", "&mut ", "&"].iter().find_map(|prefix| ty.name.strip_prefix(prefix));
                 let name = rust.map(|path| path.rsplit("::").next().unwrap_or(path));
-                Some(name.unwrap_or(&ty.name).trim_end_matches(['*', '&', ' ']))
+                Some(name.unwrap_or_else(|| ty.name.strip_suffix(['*', '&']).unwrap_or(&ty.name).trim_end()))
             }
             Kind::Array { element, .. } => self.pointee(*element, offset % self.size(*element)),
             Kind::Struct(members) | Kind::Union(members) => members.iter().find_map(|member| match member.place {

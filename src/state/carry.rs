@@ -243,9 +243,7 @@ impl<'c> Carrier<'c, '_> {
             let Some(goal) = goals.get(&pointer.to).filter(|_| word != Word::Other) else { continue };
             let was = self.origin.base.wrapping_add(pointer.to as usize);
             let within = match (goal.inside, &self.variables.types) {
-                (Some((variable, inside)), Some(all)) => {
-                    all.follow(variable, inside, types.map(|(_, pair)| (pair, offset)))
-                }
+                (Some((thing, inside)), Some(all)) => all.follow(thing, inside, types.map(|(_, pair)| (pair, offset))),
                 _ => Some(0),
             };
             let is = goal.address.zip(within);

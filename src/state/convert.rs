@@ -3,6 +3,8 @@
 //! Fields are found by name. The destination holds the initial value that the new image gives; what has no old value
 //! or cannot be converted keeps it, and a note says so. Bytes are little-endian.
 
+use super::fields::{Lookup, fields};
+use super::floats::Form;
 use crate::image::types::{Kind, Member, Place, Role, Type, TypeId, Types};
 use std::collections::HashMap;
 use std::fmt;
@@ -49,7 +51,11 @@ pub(crate) fn convert(
     // A byte is part of a few nested structs, or holds eight bit-fields.
     let work = (1 << 16) + 16 * (from.len() + to.len());
     let mut converter = Converter { sides, pairs: HashMap::new(), notes: 0, more: 0, work, report };
-    let sound = converter.value(Path { above: None, step: Step::Field(name) }, (old, from), (new, to)).is_some();
+    let path = Path { above: None, step: Step::Field(name) };
+    let mut sound = converter.value(path, (old, from), (new, to)).is_some();
+    if let (Some(before), Some(after)) = (sides.old.open_end(old), sides.new.open_end(new)) {
+        sound = sound && converter.open_end(path, (before, from), (after, to)).is_some();
+    }
     if converter.more > 0 {
         let why = format!("{} more parts of it are not as they were", converter.more);
         (converter.report)(Note { path: name.to_owned(), what: What::Initialised, why });
@@ -85,12 +91,15 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Which field of the old struct goes to which of the new one.
-type Pairs<'a> = Rc<[(&'a Member, &'a Member)]>;
+type Pairs = Rc<[(Member, Member)]>;
+
+/// An array without a length: its name, its element, and where it begins.
+type End<'a> = (&'a str, TypeId, u64);
 
 struct Converter<'a, 'r> {
     sides: Sides<'a>,
     /// Found once for two structs, which may be the elements of a long array.
-    pairs: HashMap<(TypeId, TypeId), Pairs<'a>>,
+    pairs: HashMap<(TypeId, TypeId), Pairs>,
     notes: usize,
     more: usize,
     /// How many more parts may be looked at. Types of a damaged file can describe more than their bytes can hold.
@@ -161,6 +170,32 @@ impl<'a> Converter<'a, '_> {
         Some(())
     }
 
+    /// The elements of an array without a length at the end of a variable: as many as it has room for.
+    fn open_end(
+        &mut self,
+        path: Path<'_>,
+        ((old_name, old, old_start), from): (End<'_>, &[u8]),
+        ((new_name, new, new_start), to): (End<'_>, &mut [u8]),
+    ) -> Option<()> {
+        let path = Path { above: Some(&path), step: Step::Field(new_name) };
+        if old_name != new_name {
+            self.note(path, What::Initialised, || "it is new".into());
+            return Some(());
+        }
+        let size = |types: &Types, id| Some(usize::try_from(types.get(id)?.size).ok()?.max(1));
+        let (old_size, new_size) = (size(self.sides.old, old)?, size(self.sides.new, new)?);
+        let from = from.get(usize::try_from(old_start).ok()?..)?.chunks_exact(old_size);
+        let to = to.get_mut(usize::try_from(new_start).ok()?..)?.chunks_exact_mut(new_size);
+        if from.len() > to.len() {
+            let (had, has) = (from.len(), to.len());
+            self.note(path, What::Dropped, || format!("only {has} of its {had} elements have a place"));
+        }
+        for (index, (from, to)) in (0..).zip(from.zip(to)) {
+            self.value(Path { above: Some(&path), step: Step::Index(index) }, (old, from), (new, to))?;
+        }
+        Some(())
+    }
+
     fn member(&mut self, path: Path<'_>, (old, from): (&Member, &[u8]), (new, to): (&Member, &mut [u8])) -> Option<()> {
         if let (Place::Bytes(before), Place::Bytes(after)) = (old.place, new.place) {
             let from = from.get(usize::try_from(before).ok()?..)?;
@@ -176,7 +211,7 @@ impl<'a> Converter<'a, '_> {
     }
 
     /// The fields that both have, and notes on those that only one has.
-    fn pairs(&mut self, path: Path<'_>, old: TypeId, new: TypeId) -> Option<Pairs<'a>> {
+    fn pairs(&mut self, path: Path<'_>, old: TypeId, new: TypeId) -> Option<Pairs> {
         if let Some(pairs) = self.pairs.get(&(old, new)) {
             return Some(pairs.clone());
         }
@@ -184,26 +219,26 @@ impl<'a> Converter<'a, '_> {
         let (Kind::Struct(before), Kind::Struct(after)) = (&old_types.get(old)?.kind, &new_types.get(new)?.kind) else {
             return None;
         };
-        let keys = keys(before);
-        let mut left: HashMap<_, _> = keys.iter().copied().zip(before).collect();
+        let (before, after) = (fields(old_types, before), fields(new_types, after));
+        let lookup = Lookup::new(old_types, &before);
+        let mut left: Vec<Option<&Member>> = before.iter().map(Some).collect();
         let mut pairs = Vec::new();
-        for (key, member) in self::keys(after).into_iter().zip(after) {
-            match left.remove(&key) {
+        for member in after.iter() {
+            let found = lookup.find(new_types, member).and_then(|index| left.get_mut(index)?.take());
+            match found {
                 _ if member.role == Role::Vtable => {}
-                Some(found) => pairs.push((found, member)),
+                Some(found) => pairs.push((found.clone(), member.clone())),
                 None => {
                     let path = Path { above: Some(&path), step: Step::Field(&member.name) };
                     self.note(path, What::Initialised, || "it is new".into());
                 }
             }
         }
-        for (key, member) in keys.into_iter().zip(before) {
-            if left.contains_key(&key) && member.role != Role::Vtable {
-                let path = Path { above: Some(&path), step: Step::Field(&member.name) };
-                self.note(path, What::Dropped, || "it is no longer there".into());
-            }
+        for member in left.into_iter().flatten().filter(|member| member.role != Role::Vtable) {
+            let path = Path { above: Some(&path), step: Step::Field(&member.name) };
+            self.note(path, What::Dropped, || "it is no longer there".into());
         }
-        let pairs: Pairs<'a> = pairs.into();
+        let pairs: Pairs = pairs.into();
         self.pairs.insert((old, new), pairs.clone());
         Some(pairs)
     }
@@ -228,8 +263,8 @@ impl<'a> Converter<'a, '_> {
     }
 }
 
-/// What tells the members apart: the name, and for those without one their order.
-pub(super) fn keys(members: &[Member]) -> Vec<(&str, Role, usize)> {
+/// What tells the members of a union apart: the name, and for those without one their order.
+fn keys(members: &[Member]) -> Vec<(&str, Role, usize)> {
     let mut unnamed = 0..;
     let nth = |member: &Member| if member.name.is_empty() { unnamed.next().unwrap_or(0) } else { 0 };
     let nth: Vec<usize> = members.iter().map(nth).collect();
@@ -310,7 +345,11 @@ impl Bits {
 /// A value that can become another type's.
 enum Number {
     Integer(i128),
-    Float(f64),
+    Float {
+        value: f64,
+        /// It has not been rounded.
+        exact: bool,
+    },
 }
 
 /// Converts one number; the error is the reason why it was not.
@@ -326,15 +365,18 @@ fn scalar((old, old_bits): Scalar<'_>, from: &[u8], (new, new_bits): Scalar<'_>,
     let number = match &old.kind {
         Kind::Integer { signed } | Kind::Enum { signed, .. } => signed_value(*signed),
         Kind::Bool => signed_value(false),
-        Kind::Float if old.size == 4 => Number::Float(f32::from_bits(raw as u32).into()),
-        Kind::Float if old.size == 8 => Number::Float(f64::from_bits(raw as u64)),
+        Kind::Float => {
+            let read = Form::of(old).ok_or_else(unlike)?.read(raw);
+            let (value, exact) = read.ok_or_else(|| format!("it is too large for {}", called(new)))?;
+            Number::Float { value, exact }
+        }
         // An address is not a number to do sums with.
         Kind::Pointer if matches!(new.kind, Kind::Pointer) || is_address(new, old.size) => signed_value(false),
         _ => return Err(unlike()),
     };
     let text = match &number {
         Number::Integer(value) => value.to_string(),
-        Number::Float(value) => value.to_string(),
+        Number::Float { value, .. } => value.to_string(),
     };
     let no_room = || format!("{text} does not fit into {}", called(new));
     let fitting = |value: i128, signed: bool| {
@@ -349,8 +391,8 @@ fn scalar((old, old_bits): Scalar<'_>, from: &[u8], (new, new_bits): Scalar<'_>,
     let whole = |number: &Number| match *number {
         Number::Integer(value) => Ok(value),
         // Exact below 2^63, which is as far as numbers go that are meant to be counted.
-        Number::Float(value) if value.fract() == 0.0 && value.abs() < 9.3e18 => Ok(value as i128),
-        Number::Float(_) => Err(no_room()),
+        Number::Float { value, exact: true } if value.fract() == 0.0 && value.abs() < 9.3e18 => Ok(value as i128),
+        Number::Float { .. } => Err(no_room()),
     };
     let value = match &new.kind {
         Kind::Integer { signed } if is_address(new, old.size) && matches!(old.kind, Kind::Pointer) => {
@@ -372,7 +414,7 @@ fn scalar((old, old_bits): Scalar<'_>, from: &[u8], (new, new_bits): Scalar<'_>,
             };
             fitting(value, *signed)?
         }
-        Kind::Float => float(&number, new.size).ok_or_else(no_room)?,
+        Kind::Float => float(&number, Form::of(new).ok_or_else(unlike)?).ok_or_else(no_room)?,
         Kind::Pointer if matches!(old.kind, Kind::Pointer) || is_address(old, new.size) => raw,
         _ => return Err(unlike()),
     };
@@ -385,21 +427,14 @@ fn is_address(ty: &Type, width: u64) -> bool {
 }
 
 /// The bits of a number as a float: of an integer only if they say exactly the same.
-fn float(number: &Number, size: u64) -> Option<u128> {
-    let wide = match *number {
-        Number::Float(value) => value,
+fn float(number: &Number, form: Form) -> Option<u128> {
+    match *number {
+        Number::Float { value, .. } => form.write(value),
         Number::Integer(value) => {
             let float = value as f64;
-            let exact = float as i128 == value && (size != 4 || f64::from(float as f32) == float);
-            exact.then_some(float)?
+            let exact = float as i128 == value && (form != Form::Single || f64::from(float as f32) == float);
+            exact.then(|| form.write(float))?
         }
-    };
-    let narrow = wide as f32;
-    match size {
-        8 => Some(wide.to_bits().into()),
-        // Rounded, as in an assignment; but not to infinity.
-        4 if narrow.is_finite() || !wide.is_finite() => Some(narrow.to_bits().into()),
-        _ => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a part of a variable is when its type has changed: what pointed to it has to follow.
 
-use super::convert::{Sides, keys};
+use super::convert::Sides;
+use super::fields::{Lookup, fields};
 use crate::image::types::{Kind, MAX_DEPTH, Member, Place, TypeId, Types};
 
 /// The offset in the new type of what is at `offset` in the old one; `pointee` is what the pointer says it points to, if
@@ -32,9 +33,9 @@ fn step(sides: Sides<'_>, (old, new): (TypeId, TypeId), offset: u64, pointee: Op
                 }
                 Place::Bits { .. } => false, // nothing points there
             };
-            let index = had.iter().position(|member| inside(&member))?;
-            let key = *keys(had).get(index)?;
-            let (from, to) = (had.get(index)?, has.get(keys(has).iter().position(|other| *other == key)?)?);
+            let (had, has) = (fields(sides.old, had), fields(sides.new, has));
+            let from = had.iter().find(inside)?;
+            let to = has.get(Lookup::new(sides.new, &has).find(sides.old, from)?)?;
             let (Place::Bytes(was), Place::Bytes(is)) = (from.place, to.place) else { return None };
             is.checked_add(step(sides, (from.ty, to.ty), offset - was, pointee, depth + 1)?)
         }

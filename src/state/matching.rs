@@ -120,6 +120,7 @@ impl Matching {
         for group in groups() {
             matching.by_group(group, &context);
         }
+        matching.by_alias(old, new);
         matching.by_plain_name(&old_keys, &new_keys);
         matching
     }
@@ -278,6 +279,24 @@ impl Matching {
         let old = items.iter().filter(|item| !item.is_new && self.is_open(item.index)).map(|item| item.index);
         let new = items.iter().filter(|item| item.is_new && self.is_free(item.index)).map(|item| item.index);
         (old.collect(), new.collect())
+    }
+
+    /// Of a variable with several names (aliases), the other version may have another one only, or first.
+    fn by_alias(&mut self, old: &Side<'_>, new: &Side<'_>) {
+        if old.aliases.is_empty() && new.aliases.is_empty() {
+            return;
+        }
+        let names = |side: &Side<'_>| -> Vec<(String, u32)> {
+            let global = (0..).zip(&side.variables).filter(|(_, variable)| !variable.place.local);
+            let global = global.map(|(index, variable)| (variable.name.to_string(), index));
+            global.chain(side.aliases.iter().map(|(index, name)| (name.to_string(), *index))).collect()
+        };
+        let after: HashMap<String, u32> = names(new).into_iter().collect();
+        for (name, before) in names(old) {
+            if let Some(after) = after.get(&name).filter(|after| self.is_open(before) && self.is_free(**after)) {
+                self.join(before, *after);
+            }
+        }
     }
 
     /// What is left may have become static or global, or its function takes something else now.

@@ -12,6 +12,8 @@ mod carry;
 mod convert;
 #[cfg(test)]
 mod convert_tests;
+mod fields;
+mod floats;
 mod follow;
 mod matching;
 #[cfg(test)]

@@ -7,8 +7,9 @@ use super::matching::{Fate, Matching};
 use super::names;
 use super::plan::Files;
 use super::side::Side;
-use super::typed::Typed;
+use super::typed::{Thing, Typed};
 use crate::error::Error;
+use crate::image::debug::Wanted;
 use crate::image::{self, Kind, Region, Source, Symbol, Target};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -34,8 +35,8 @@ pub(super) struct Goal {
     pub(super) address: Option<u64>,
     /// What it points to, for people.
     pub(super) what: String,
-    /// It is in a variable whose type has changed, whose address the other one is then: which, and how far in it was.
-    pub(super) inside: Option<(u32, u64)>,
+    /// It is in something whose type has changed, whose address the other one is then: in what, and how far in it was.
+    pub(super) inside: Option<(Thing, u64)>,
     /// It is the beginning of a function, or in a virtual table: what looks like a pointer to it is one.
     pub(super) landmark: bool,
 }
@@ -157,7 +158,7 @@ fn variable(images: &Images<'_>, address: u64) -> Option<Goal> {
     Some(match images.matching.new_of.get(index)? {
         Fate::Is(new) => match images.new_side.get(*new) {
             Some(new) if images.types.is_some_and(|types| types.is_converted(index as u32)) => {
-                Goal { inside: Some((index as u32, offset)), ..Goal::found(new.place.address, what) }
+                Goal { inside: Some((Thing::Variable(index as u32), offset)), ..Goal::found(new.place.address, what) }
             }
             Some(new) if offset < new.place.size => Goal::found(new.place.address + offset, what),
             _ => Goal::lost(what),
@@ -179,11 +180,16 @@ fn find_names(images: &Images<'_>, wanted: &[(u64, &Symbol<'_>)], goals: &mut Ha
             found.entry((*name).to_owned()).or_default().push(symbol);
         }
     })?;
+    let mut resized = Vec::new();
     for (address, owner) in wanted {
         let what = names::readable(&owner.name).into_owned();
         let candidates = found.get(stable(&owner.name)).map_or(&[][..], |found| &found[..]);
         let offset = address - owner.place.address;
         let goal = match choose(owner, candidates) {
+            Some(new) if offset > 0 && is_resized(owner, new) => {
+                resized.push((*address, *owner, new));
+                continue;
+            }
             // The inside of a function is another one now; nobody keeps pointers there but to its beginning.
             Some(new) if offset == 0 || (new.place.kind == Kind::Object && offset < new.place.size) => {
                 Goal::found(new.place.address + offset, what)
@@ -192,6 +198,40 @@ fn find_names(images: &Images<'_>, wanted: &[(u64, &Symbol<'_>)], goals: &mut Ha
         };
         let function = owner.place.kind == Kind::Function && offset == 0;
         goals.insert(*address, Goal { landmark: function || names::is_virtual_table(&owner.name), ..goal });
+    }
+    find_inside(images, &resized, goals)
+}
+
+/// Is it a table of another size now, whose elements may be others?
+fn is_resized(old: &Symbol<'_>, new: &Symbol<'_>) -> bool {
+    let is_object = old.place.kind == Kind::Object && new.place.kind == Kind::Object;
+    is_object && old.place.size != new.place.size && !names::is_virtual_table(&old.name)
+}
+
+/// What points into a thing follows the element and field there, if the types are known, and else stays as far in.
+fn find_inside(
+    images: &Images<'_>,
+    resized: &[(u64, &Symbol<'_>, &Symbol<'_>)],
+    goals: &mut HashMap<u64, Goal>,
+) -> Result<(), Error> {
+    let mut things: Vec<_> = resized.iter().map(|(_, old, new)| (Wanted::new(old), Wanted::new(new))).collect();
+    things.dedup_by_key(|(old, _)| old.address);
+    let found: HashMap<u64, Thing> = match images.types.filter(|_| !things.is_empty()) {
+        Some(types) => {
+            let found = types.look_up((images.old_file()?, images.new_file()?), &things);
+            things.iter().zip(found).filter_map(|((old, _), thing)| Some((old.address, thing?))).collect()
+        }
+        None => HashMap::new(),
+    };
+    for (address, old, new) in resized {
+        let what = names::readable(&old.name).into_owned();
+        let offset = address - old.place.address;
+        let goal = match found.get(&old.place.address) {
+            Some(thing) => Goal { inside: Some((*thing, offset)), ..Goal::found(new.place.address, what) },
+            None if offset < new.place.size => Goal::found(new.place.address + offset, what),
+            None => Goal::lost(what),
+        };
+        goals.insert(*address, goal);
     }
     Ok(())
 }

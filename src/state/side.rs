@@ -2,6 +2,7 @@
 
 use super::names::{self, Key, Order};
 use crate::image::{Image, Kind, Place, Section, SectionKind, Variable};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What one image has to carry, or a place for.
@@ -9,6 +10,8 @@ use std::collections::HashMap;
 pub(super) struct Side<'a> {
     /// In the order of their addresses; those of the run-time are left out.
     pub(super) variables: Vec<Variable<'a>>,
+    /// Other names of them (aliases), by their index.
+    pub(super) aliases: Vec<(u32, Cow<'a, str>)>,
     /// The section of each.
     pub(super) kinds: Vec<SectionKind>,
     /// Guards of variables that are constructed when they are used first: address and size, by the variable's name.
@@ -39,6 +42,8 @@ impl<'a> Side<'a> {
             } else if side.variables.last().is_none_or(|last| last.place.address != place.address) {
                 side.kinds.push(section.kind);
                 side.variables.push(variable);
+            } else if !place.local {
+                side.aliases.push(((side.variables.len() - 1) as u32, variable.name));
             }
         }
         Some(side)

@@ -8,7 +8,7 @@ use super::snapshot::WORD;
 use crate::image::debug::{Known, Scope, Wanted};
 use crate::image::types::{TypeId, Word};
 use crate::image::{Image, Source};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -83,6 +83,23 @@ pub(super) struct Typed {
     new: Rc<Known>,
     /// By the index of the old variable.
     pairs: Vec<Option<Pair>>,
+    others: OnceCell<Others>,
+}
+
+/// Types of things that are not carried, but are pointed to: tables, above all.
+struct Others {
+    old: Known,
+    new: Known,
+    pairs: Vec<Pair>,
+}
+
+/// Something that is in both images and has another type in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thing {
+    /// A variable that is carried, by its index in the old version.
+    Variable(u32),
+    /// One of those that are not.
+    Other(u32),
 }
 
 /// The type that a variable had and the one that it has.
@@ -106,7 +123,7 @@ impl Typed {
             _ => None,
         };
         let pairs = (0..).zip(&matching.new_of).map(pair).collect();
-        Some(Typed { old: before, new: after, pairs })
+        Some(Typed { old: before, new: after, pairs, others: OnceCell::new() })
     }
 
     /// Why debug information that is there cannot be used.
@@ -144,12 +161,39 @@ impl Typed {
         self.get(old).is_some_and(|pair| self.has_changed(pair))
     }
 
-    /// Where what was `offset` bytes in this variable is in the new one, for the pointer `by`: the types of the variable
+    /// Looks up the types of things that are not carried, once. Of each pair, which one it is, if they are known and differ.
+    pub(super) fn look_up(
+        &self,
+        (old_file, new_file): (Source<'_>, Source<'_>),
+        things: &[(Wanted<'_>, Wanted<'_>)],
+    ) -> Vec<Option<Thing>> {
+        let (before, after): (Vec<_>, Vec<_>) = things.iter().copied().unzip();
+        let (old, new) = (Known::read(old_file, &before, None), Known::read(new_file, &after, None));
+        let mut pairs = Vec::new();
+        let mut thing = |(before, after): &(Wanted<'_>, Wanted<'_>)| {
+            let pair = Pair { old: *old.of.get(&before.address)?, new: *new.of.get(&after.address)? };
+            let differs = old.types.signature(pair.old) != new.types.signature(pair.new);
+            differs.then(|| {
+                pairs.push(pair);
+                Thing::Other(pairs.len() as u32 - 1)
+            })
+        };
+        let found = things.iter().map(&mut thing).collect();
+        self.others.get_or_init(|| Others { old, new, pairs });
+        found
+    }
+
+    /// Where what was `offset` bytes in this thing is in the new one, for the pointer `by`: the types of the variable
     /// that it is in, and how far in. None: it is not there any more.
-    pub(super) fn follow(&self, old: u32, offset: u64, by: Option<(Pair, u64)>) -> Option<u64> {
-        let pair = self.get(old)?;
+    pub(super) fn follow(&self, thing: Thing, offset: u64, by: Option<(Pair, u64)>) -> Option<u64> {
+        let (sides, pair) = match thing {
+            Thing::Variable(old) => (Sides { old: &self.old.types, new: &self.new.types }, self.get(old)?),
+            Thing::Other(nth) => {
+                let others = self.others.get()?;
+                (Sides { old: &others.old.types, new: &others.new.types }, *others.pairs.get(nth as usize)?)
+            }
+        };
         let pointee = by.and_then(|(pair, at)| self.old.types.pointee(pair.old, at));
-        let sides = Sides { old: &self.old.types, new: &self.new.types };
         follow::follow(sides, (pair.old, pair.new), offset, pointee)
     }
 

@@ -15,10 +15,21 @@ pub(super) enum Memo {
     /// It is being made: whoever asks is a part of it.
     Open,
     Made(TypeId),
-    Failed,
+    Failed(Nonsense),
 }
 
-const INCOMPLETE: Unknown = Unknown::Type(Nonsense("it is declared but not defined"));
+const UNDEFINED: Nonsense = Nonsense("it is declared but not defined");
+const INCOMPLETE: Unknown = Unknown::Type(UNDEFINED);
+
+/// A part of a class of which no more is known than where it begins: clang leaves the definition of a base class, say, to
+/// a unit that there may be none of.
+struct Gap {
+    /// Its place among the members.
+    index: usize,
+    name: String,
+    role: Role,
+    start: u64,
+}
 
 impl<'a> Builder<'a, '_> {
     /// Makes the types of the entries that were found.
@@ -75,13 +86,17 @@ impl<'a> Builder<'a, '_> {
         match self.memo.borrow().get(&key) {
             Some(Memo::Made(id)) => return Ok(*id),
             Some(Memo::Open) => return Err(Nonsense("it is a part of itself").into()),
-            Some(Memo::Failed) => return Err(Nonsense("a part of it makes no sense").into()),
+            Some(Memo::Failed(why)) => return Err((*why).into()),
             None => {}
         }
         let note = |memo| self.memo.borrow_mut().insert(key, memo);
         note(Memo::Open);
         let made = self.make(unit, offset, types, depth);
-        note(made.as_ref().map_or(Memo::Failed, |id| Memo::Made(*id)));
+        note(match &made {
+            Ok(id) => Memo::Made(*id),
+            Err(Unknown::Type(why)) => Memo::Failed(*why),
+            Err(_) => Memo::Failed(Nonsense("a part of it makes no sense")),
+        });
         made
     }
 
@@ -182,7 +197,8 @@ impl<'a> Builder<'a, '_> {
         types: &mut Types,
         depth: u32,
     ) -> Result<TypeId, Unknown> {
-        let mut members = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
+        let mut gaps = Vec::new();
         let mut union = entry.tag() == c::DW_TAG_union_type;
         let mut special = false;
         let mut virtual_base = false;
@@ -195,15 +211,18 @@ impl<'a> Builder<'a, '_> {
                 within = child.tag();
             }
             match (child.tag(), level) {
-                (c::DW_TAG_member, 1) => members.extend(self.member(unit, child, size, types, depth)?),
+                (c::DW_TAG_member, 1) => match self.member(unit, child, size, types, depth) {
+                    Err(Unknown::Type(UNDEFINED)) => gaps.push(self.gap(unit, child, members.len())?),
+                    member => members.extend(member?),
+                },
                 (c::DW_TAG_inheritance, 1) if child.attr(c::DW_AT_virtuality).is_some() => virtual_base = true,
-                (c::DW_TAG_inheritance, 1) => {
-                    let base = self.member(unit, child, size, types, depth)?;
-                    members.extend(base.map(|base| {
+                (c::DW_TAG_inheritance, 1) => match self.member(unit, child, size, types, depth) {
+                    Err(Unknown::Type(UNDEFINED)) => gaps.push(self.gap(unit, child, members.len())?),
+                    base => members.extend(base?.map(|base| {
                         let name = types.get(base.ty).map(|ty| ty.name.clone()).unwrap_or_default();
                         Member { name, role: Role::Base, ..base }
-                    }));
-                }
+                    })),
+                },
                 (c::DW_TAG_subprogram, 1) => special |= self.is_special(unit, child, entry, &name)?,
                 (c::DW_TAG_variant_part, 1) => union = true,
                 _ if level > 1 && within != c::DW_TAG_variant_part => {}
@@ -220,12 +239,18 @@ impl<'a> Builder<'a, '_> {
             }
             Ok(())
         })?;
+        let filled = !gaps.is_empty();
+        if filled && !union {
+            fill(gaps, &mut members, size, types)?;
+        } else if filled {
+            return Err(INCOMPLETE);
+        }
         let passed = entry.attr_value(c::DW_AT_calling_convention);
         let trivial = match passed {
             // The compiler knows: how a value is passed depends on its copy constructor and destructor.
             Some(AttributeValue::CallingConvention(c::DW_CC_pass_by_reference)) => false,
             Some(AttributeValue::CallingConvention(c::DW_CC_pass_by_value)) => true,
-            _ => !special && !(self.is_rust(unit) && (is_owner(&name) || self.is_dropped(&name))),
+            _ => !special && !filled && !(self.is_rust(unit) && (is_owner(&name) || self.is_dropped(&name))),
         };
         let has_table = members.iter().any(|member| member.role == Role::Vtable);
         let trivial = trivial && !virtual_base && !has_table;
@@ -235,6 +260,19 @@ impl<'a> Builder<'a, '_> {
             _ => Kind::Struct(members),
         };
         Ok(types.add(Type { name, size, kind, trivial })?)
+    }
+
+    /// A field or base class whose type is not defined.
+    fn gap(&self, unit: &Handle<'a>, entry: &Entry<'a>, index: usize) -> Result<Gap, Unknown> {
+        if entry.attr(c::DW_AT_bit_size).is_some() {
+            return Err(INCOMPLETE);
+        }
+        let role = if entry.tag() == c::DW_TAG_inheritance { Role::Base } else { Role::Field };
+        let name = match role {
+            Role::Base => self.pointer_name(unit, entry)?.trim_end_matches([' ', '&']).to_owned(),
+            _ => self.text(unit, entry, c::DW_AT_name),
+        };
+        Ok(Gap { index, name, role, start: place_of(entry)? })
     }
 
     /// Is a member function the destructor or the copy constructor, and not one that the compiler has made?
@@ -290,10 +328,7 @@ impl<'a> Builder<'a, '_> {
         let reference = entry.attr_value(c::DW_AT_type).ok_or(INCOMPLETE)?;
         let ty = self.referred_type(unit, reference, types, depth + 1)?;
         let value = |name| entry.attr(name).and_then(|value| value.udata_value());
-        let offset = match entry.attr_value(c::DW_AT_data_member_location) {
-            None => 0,
-            Some(location) => offset_of(location).ok_or(Nonsense("a field's place is not known"))?,
-        };
+        let offset = place_of(entry)?;
         let size = types.get(ty).map_or(0, |ty| ty.size);
         let place = match value(c::DW_AT_bit_size) {
             None => At::Bytes(offset),
@@ -376,6 +411,30 @@ impl<'a> Builder<'a, '_> {
         let text = entry.attr_value(name).and_then(|value| self.dwarf.attr_string(unit, value).ok());
         text.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
     }
+}
+
+/// Where a field or base class begins.
+fn place_of(entry: &Entry<'_>) -> Result<u64, Unknown> {
+    match entry.attr_value(c::DW_AT_data_member_location) {
+        None => Ok(0),
+        Some(location) => Ok(offset_of(location).ok_or(Nonsense("a field's place is not known"))?),
+    }
+}
+
+/// Gives the parts that are not known the bytes up to what is.
+fn fill(gaps: Vec<Gap>, members: &mut Vec<Member>, size: u64, types: &mut Types) -> Result<(), Unknown> {
+    let start = |member: &Member| match member.place {
+        At::Bytes(start) => start,
+        At::Bits { start, .. } => start / 8,
+    };
+    let starts: Vec<u64> = members.iter().map(start).chain(gaps.iter().map(|gap| gap.start)).chain([size]).collect();
+    for Gap { index, name, role, start } in gaps.into_iter().rev() {
+        let end = starts.iter().copied().filter(|other| *other > start).min().unwrap_or(start);
+        let ty = Type { name: name.clone(), size: end - start, kind: Kind::Opaque, trivial: true };
+        let member = Member { name, role, ty: types.add(ty)?, place: At::Bytes(start) };
+        members.insert(index.min(members.len()), member);
+    }
+    Ok(())
 }
 
 /// Types that have been made, and those that have failed, by their entries.

@@ -9,19 +9,23 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 impl<'a> Builder<'a, '_> {
     /// A name for a pointer or reference: that of what it points to, and a star. Empty if that has none.
     pub(super) fn pointer_name(&self, unit: &Handle<'a>, entry: &Entry<'a>) -> Result<String, Unknown> {
-        let mark = if entry.tag() == c::DW_TAG_pointer_type { "*" } else { "&" };
-        let Some(mut reference) = entry.attr_value(c::DW_AT_type) else { return Ok(format!("void {mark}")) };
+        let mark = |entry: &Entry<'a>| if entry.tag() == c::DW_TAG_pointer_type { " *" } else { " &" };
+        let mut marks = vec![mark(entry)];
+        let mut reference = entry.attr_value(c::DW_AT_type);
         let mut unit = unit.clone();
-        // Through the names and qualifiers that a type has been given.
+        // Through other pointers, and the names and qualifiers that a type has been given.
         for _ in 0..8 {
-            let (other, at) = self.referred(&unit, reference)?;
+            let Some(next) = reference else { return Ok(format!("void{}", marks.concat())) };
+            let (other, at) = self.referred(&unit, next)?;
             let target = other.entry(at)?;
-            match (target.tag(), target.attr_value(c::DW_AT_type)) {
-                (c::DW_TAG_typedef | c::DW_TAG_const_type | c::DW_TAG_volatile_type, Some(next)) => reference = next,
-                _ => {
-                    let name = self.text(&other, &target, c::DW_AT_name);
-                    return Ok(if name.is_empty() { name } else { format!("{name} {mark}") });
-                }
+            reference = target.attr_value(c::DW_AT_type);
+            let name = self.text(&other, &target, c::DW_AT_name);
+            match target.tag() {
+                c::DW_TAG_const_type | c::DW_TAG_volatile_type => {}
+                c::DW_TAG_typedef if reference.is_some() => {}
+                // Rust gives them names.
+                c::DW_TAG_pointer_type | c::DW_TAG_reference_type if name.is_empty() => marks.insert(0, mark(&target)),
+                _ => return Ok(if name.is_empty() { name } else { format!("{name}{}", marks.concat()) }),
             }
             unit = other;
         }
