@@ -38,7 +38,7 @@ const IMAGE_FILE_EXECUTABLE_IMAGE: u16 = 0x2;
 const IMAGE_FILE_DLL: u16 = 0x2000;
 
 pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Error> {
-    let Some(headers) = Headers::read(head, len, target)? else { return Ok(()) };
+    let Some(headers) = Headers::read(head, len, Some(target))? else { return Ok(()) };
     // The section table is right behind the headers. If it is not in the head, the full check sees it.
     match headers.sections(head) {
         Some(sections) => check_sections(&sections, &headers, len),
@@ -48,7 +48,7 @@ pub(super) fn precheck(head: &[u8], len: u64, target: Target) -> Result<(), Erro
 
 pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, Error> {
     let len = bytes.len() as u64;
-    let headers = Headers::read(bytes, len, target)?.ok_or_else(|| nonsense("header"))?;
+    let headers = Headers::read(bytes, len, Some(target))?.ok_or_else(|| nonsense("header"))?;
     let sections = headers.sections(bytes).ok_or_else(|| nonsense("section table"))?;
     check_sections(&sections, &headers, len)?;
     check_symbols(&headers, &sections, bytes, len)?;
@@ -74,7 +74,8 @@ pub(super) fn parse(bytes: &[u8], target: Target, entry: &str) -> Result<Image, 
         extent,
         lifecycle,
         needed,
-        pdb: pdb(&view),
+        // A signed image must not be changed.
+        pdb: record(&view).filter(|_| headers.directory(bytes, CERTIFICATES).is_none()),
         patches,
         ..Image::default()
     })
@@ -116,8 +117,9 @@ struct Headers {
 }
 
 impl Headers {
-    /// Checks and reads the headers; `None` if they lie beyond `head`, though within the file.
-    fn read(head: &[u8], len: u64, target: Target) -> Result<Option<Headers>, Error> {
+    /// Checks and reads the headers; `None` if they lie beyond `head`, though within the file. Without a target they may be
+    /// those of any machine.
+    fn read(head: &[u8], len: u64, target: Option<Target>) -> Result<Option<Headers>, Error> {
         if !head.starts_with(b"MZ") {
             // A file that has been filled up to less than the magic number may still become one.
             return if head.len() < 2 && b"MZ".starts_with(head) {
@@ -140,7 +142,7 @@ impl Headers {
         Ok(Some(headers))
     }
 
-    fn fields(head: &[u8], at: usize, len: u64, target: Target) -> Result<Option<Headers>, Error> {
+    fn fields(head: &[u8], at: usize, len: u64, target: Option<Target>) -> Result<Option<Headers>, Error> {
         let half = |offset: usize| u16_at(head, at + 4 + offset);
         let word = |offset: usize| u32_at(head, at + 4 + offset);
         let (Some(machine), Some(sections), Some(symbols), Some(symbol_count), Some(size), Some(flags)) =
@@ -148,7 +150,9 @@ impl Headers {
         else {
             return Ok(None);
         };
-        if machine != target.pe_machine || machine == COFF_MACHINE_UNKNOWN {
+        if let Some(target) = target
+            && (machine != target.pe_machine || machine == COFF_MACHINE_UNKNOWN)
+        {
             let need = format!("{} with {} bits", machine_to_str(target.pe_machine), if target.wide { 64 } else { 32 });
             return Err(Error::Architecture { found: machine_to_str(machine).to_owned(), need });
         }
@@ -168,7 +172,7 @@ impl Headers {
             Some(MAGIC_32) => (MAGIC_32, false),
             _ => return Err(nonsense("optional header")),
         };
-        if wide != target.wide {
+        if let Some(target) = target.filter(|target| wide != target.wide) {
             let found = format!("a {}-bit machine", if magic == MAGIC_64 { 64 } else { 32 });
             return Err(Error::Architecture { found, need: format!("{} bits", if target.wide { 64 } else { 32 }) });
         }
@@ -355,13 +359,17 @@ fn take_entry(view: &View<'_>) -> Result<(Lifecycle, Vec<Patch>), Error> {
     Ok((lifecycle, vec![Patch { offset: view.headers.optional as u64 + 16, bytes: vec![0; 4] }]))
 }
 
-/// The record of the PDB. Nothing depends on it, so one that makes no sense is none; nor is that of a signed image, which
-/// must not be changed.
-fn pdb(view: &View<'_>) -> Option<Pdb> {
+/// The record of the PDB of an image for any machine.
+pub(super) fn debug_record(bytes: &[u8]) -> Option<Pdb> {
+    let headers = Headers::read(bytes, bytes.len() as u64, None).ok()??;
+    let sections = headers.sections(bytes)?;
+    record(&View { bytes, headers: &headers, sections: &sections })
+}
+
+/// Nothing depends on the record, so one that makes no sense is none.
+fn record(view: &View<'_>) -> Option<Pdb> {
     let (table, size) = view.headers.directory(view.bytes, DEBUG)?;
-    let is_signed = view.headers.directory(view.bytes, CERTIFICATES).is_some();
-    let table = view.at(table).filter(|_| !is_signed)?;
-    pdb::find(table.get(..size as usize)?, view.bytes)
+    pdb::find(view.at(table)?.get(..size as usize)?, view.bytes)
 }
 
 fn state_sections(sections: &[Row]) -> Vec<Section> {

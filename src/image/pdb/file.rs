@@ -3,12 +3,10 @@
 //! It is read piece by piece, not mapped: a linker may write a new one at any time.
 
 use super::super::debug::Unknown;
+use super::super::pe;
 use super::super::symbols::Source;
+use super::Id;
 use super::records::Cursor;
-use super::{Id, Pdb, find};
-use object::LittleEndian as LE;
-use object::read::pe::{ImageNtHeaders, PeFile};
-use object::{FileKind, pe};
 use pdb2::{
     AddressMap, DebugInformation, FallibleIterator, MachineType, ModuleInfo, PDBInformation, PdbInternalSectionOffset,
     SourceSlice, SourceView,
@@ -48,7 +46,7 @@ const PART: u64 = 28;
 impl File {
     /// Looks for the PDB that an image names. None: it names none, or none is there.
     pub(super) fn of(source: Source<'_>) -> Result<Option<File>, Unknown> {
-        let Some(record) = record(source.bytes) else { return Ok(None) };
+        let Some(record) = pe::debug_record(source.bytes) else { return Ok(None) };
         let own = source.pdb.map(PathBuf::from);
         let mut other = None;
         for path in own.into_iter().chain(record.places(source.path)) {
@@ -175,20 +173,6 @@ fn sources(stream: &[u8]) -> Option<Vec<Option<String>>> {
 impl From<pdb2::Error> for Unknown {
     fn from(error: pdb2::Error) -> Self {
         Unknown::Damaged(error.to_string())
-    }
-}
-
-/// The record that names the PDB.
-fn record(bytes: &[u8]) -> Option<Pdb> {
-    fn of<P: ImageNtHeaders>(bytes: &[u8]) -> Option<Pdb> {
-        let file = PeFile::<P>::parse(bytes).ok()?;
-        let directory = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_DEBUG)?;
-        find(directory.data(bytes, &file.section_table()).ok()?.get(..directory.size.get(LE) as usize)?, bytes)
-    }
-    match FileKind::parse(bytes).ok()? {
-        FileKind::Pe32 => of::<pe::ImageNtHeaders32>(bytes),
-        FileKind::Pe64 => of::<pe::ImageNtHeaders64>(bytes),
-        _ => None,
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) fn check(view: &View<'_>, entry: &str) -> Result<(), Error> {
 /// Exports have no sizes. Where functions begin and end is told by the table for exceptions, which names all but those
 /// that neither change the stack nor call others.
 pub(in crate::image) fn function_at(bytes: &[u8], target: Target, address: u64) -> Option<String> {
-    let headers = Headers::read(bytes, bytes.len() as u64, target).ok()??;
+    let headers = Headers::read(bytes, bytes.len() as u64, Some(target)).ok()??;
     let sections = headers.sections(bytes)?;
     let view = View { bytes, headers: &headers, sections: &sections };
     let address = u32::try_from(address).ok()?;

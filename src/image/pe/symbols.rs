@@ -92,7 +92,7 @@ struct Entry<'a> {
 
 impl<'a> Table<'a> {
     fn read(bytes: &'a [u8], target: Target) -> Result<Table<'a>, Error> {
-        let headers = Headers::read(bytes, bytes.len() as u64, target)?.ok_or_else(|| nonsense("header"))?;
+        let headers = Headers::read(bytes, bytes.len() as u64, Some(target))?.ok_or_else(|| nonsense("header"))?;
         let sections = headers.sections(bytes).ok_or_else(|| nonsense("section table"))?;
         if headers.symbols == 0 || headers.symbol_count == 0 {
             return Ok(Table { sections, rows: &[], names: &[] });
