@@ -55,7 +55,7 @@ const NULL_WRITE: &str = if cfg!(windows) { "EXCEPTION_ACCESS_VIOLATION" } else 
 
 /// Builds the guest with these features and returns its file.
 ///
-/// With `CR_TEST_RUST_GUESTS` set, it has been built and is in that directory: where the tests run there may be no cargo.
+/// With `CR_TEST_RUST_GUESTS` set, as for other machines, it has been built and is in that directory.
 fn build(features: &str) -> PathBuf {
     if let Some(directory) = std::env::var_os("CR_TEST_RUST_GUESTS") {
         return Path::new(&directory).join(format!("guest-{features}"));
@@ -69,25 +69,13 @@ fn build(features: &str) -> PathBuf {
     lock.lock().unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked", "-p", "cr-test-guest", "--features", features, "--target", &triple]);
-    // Tests for another machine may have had its standard library compiled: it serves the guests, too.
-    let program = std::env::current_exe().unwrap();
-    let beside = program.ancestors().nth(3).filter(|folder| folder.ends_with(&triple) && !cfg!(debug_assertions));
-    let (profile, output) = match beside.and_then(Path::parent) {
-        Some(output) => {
-            cargo.arg("--release");
-            ("release", output)
-        }
-        None => {
-            cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // the file is copied very often
-            ("debug", &*place)
-        }
-    };
-    let status = cargo.arg("--target-dir").arg(output).current_dir(root).status().unwrap();
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0"); // the file is copied very often
+    let status = cargo.arg("--target-dir").arg(&place).current_dir(root).status().unwrap();
     assert!(status.success(), "the guest does not build");
     let guest = place.join(format!("guest-{features}"));
     let temporary = place.join("next");
     let made = std::env::consts::DLL_PREFIX.to_owned() + "cr_test_guest" + std::env::consts::DLL_SUFFIX;
-    std::fs::copy(output.join(triple).join(profile).join(made), &temporary).unwrap();
+    std::fs::copy(place.join(triple).join("debug").join(made), &temporary).unwrap();
     std::fs::rename(temporary, &guest).unwrap();
     guest
 }

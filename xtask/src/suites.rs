@@ -5,8 +5,25 @@ use crate::tools::{self, cargo, exists, work_dir};
 use crate::wine;
 use anyhow::Result;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The test that builds the suite in C and C++, as every other one of it does if it is the first.
+const BUILT: [&str; 2] = ["--exact", "hosts_and_guests_are_built"];
+
+/// Runs that test alone, for the machine that the environment names.
+pub(crate) fn build_c(environment: &[(String, String)]) -> Result<()> {
+    // Not with the time limit that tests otherwise have: all of it is compiled in this one.
+    let mut tests = cargo();
+    tests.args(["test", "--locked", "--package", "cr-reload", "--test", "contract"]);
+    tools::run(tests.envs(environment.iter().cloned()).arg("--").args(BUILT))
+}
+
+/// What tells the suite in C and C++ for which machine it is, and where the libraries are.
+pub(crate) fn c_environment(triple: &str, lib: &Path) -> Vec<(String, String)> {
+    let pair = |name: &str, value: String| (name.to_owned(), value);
+    vec![pair("CR_LIB_DIR", lib.display().to_string()), pair("CR_TEST_TARGET", triple.to_owned())]
+}
 
 /// All suites on this machine. They find the C libraries by `CR_LIB_DIR`.
 pub(crate) fn native(machine: &Machine) -> Result<String> {
@@ -23,25 +40,26 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     let mut command = runner(machine.cargo()?);
     command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
     command.args([if exists("cargo-nextest") { "--cargo-profile" } else { "--profile" }, "cross"]);
+    // Within the tests their compilation would count against the time limits; and programs that wine runs cannot wait for
+    // cargo.
+    command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
     if machine.is_windows() {
         wine::stay(machine)?;
-        // Programs that wine runs cannot wait for cargo.
-        command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
     }
     tools::run(command.arg("--target-dir").arg(machine.target_dir()))
 }
 
-/// Builds the guests of the suites in Rust, as they do themselves where they can; returns the directory.
+/// Builds the guests of the suites in Rust, as these do themselves on this machine; returns the directory.
 fn rust_guests(machine: &Machine) -> Result<PathBuf> {
-    let (target, place) = (machine.target_dir(), work_dir().join("rust-guests"));
+    let (target, place) = (machine.target_dir(), work_dir().join(format!("rust-guests-{}", machine.triple)));
+    let made = if machine.is_windows() { "cr_test_guest.dll" } else { "libcr_test_guest.so" };
     fs::create_dir_all(&place)?;
     for features in ["", "second", "crashing", "panicking"] {
         let mut cargo = machine.cargo()?;
         cargo.args(["build", "--quiet", "--locked", "--package", "cr-test-guest", "--features", features]);
         cargo.args(["--profile", "cross", "--target", machine.triple, "--target-dir"]).arg(&target);
         tools::run(&mut cargo)?;
-        let made = target.join(machine.triple).join("cross/cr_test_guest.dll");
-        fs::copy(made, place.join(format!("guest-{features}")))?;
+        fs::copy(target.join(machine.triple).join("cross").join(made), place.join(format!("guest-{features}")))?;
     }
     Ok(place)
 }
@@ -59,10 +77,10 @@ pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
             &["--", "--include-ignored"]
         });
     }
-    command.env("CR_LIB_DIR", machine.lib_dir()).env("CR_TEST_TARGET", machine.triple);
-    for (name, value) in machine.runner_environment() {
-        command.env(name, value);
-    }
+    let mut environment = c_environment(machine.triple, &machine.lib_dir());
+    environment.extend(machine.runner_environment());
+    build_c(&environment)?;
+    command.envs(environment);
     counting_skipped(&mut command)
 }
 

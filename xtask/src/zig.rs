@@ -3,7 +3,7 @@
 use crate::machine::{self, Machine};
 use crate::steps::Step;
 use crate::tools::{Scratch, cargo, command, find, output, root, run, work_dir};
-use crate::{libs, packages, symbols};
+use crate::{libs, packages, suites, symbols};
 use anyhow::{Context, Result, bail};
 use std::fs;
 #[cfg(unix)]
@@ -28,9 +28,6 @@ pub(crate) const MACOS: [Target; 2] = [
     Target { triple: "aarch64-apple-darwin", zig: "aarch64-macos", platform: "macOS aarch64" },
     Target { triple: "x86_64-apple-darwin", zig: "x86_64-macos", platform: "macOS x86_64" },
 ];
-
-/// The test that shows that the suite in C and C++ can be built.
-const BUILT: &str = "hosts_and_guests_are_built";
 
 /// The samples: the source, and whether it is a host.
 const SAMPLES: [(&str, bool); 8] = [
@@ -233,15 +230,13 @@ fn programs(target: Target) -> Result<PathBuf> {
 
 /// The hosts and guests of the suite in C and C++, which a person with a Mac can run.
 fn build_c_tests(target: Target) -> Result<()> {
-    // Not with the time limit that tests otherwise have: all of it is compiled in one of them.
-    let mut tests = cargo();
-    tests.args(["test", "--locked", "--package", "cr-reload", "--test", "contract"]);
-    tests.env("CR_LIB_DIR", lib_dir(target)).env("CR_TEST_TARGET", target.triple);
+    let mut environment = suites::c_environment(target.triple, &lib_dir(target));
     let programs = programs(target)?;
     for (variable, name) in [("CC", "cc"), ("CXX", "c++")] {
-        tests.env(format!("{variable}_{}", target.triple.replace('-', "_")), programs.join(name));
+        let value = programs.join(name).display().to_string();
+        environment.push((format!("{variable}_{}", target.triple.replace('-', "_")), value));
     }
-    let result = run(tests.args(["--", "--exact", BUILT]));
+    let result = suites::build_c(&environment);
     // The crate `cc` asks the compiler who it is, and zig leaves a file behind when it answers.
     let _ = fs::remove_file(root().join("a.o"));
     result
