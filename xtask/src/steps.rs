@@ -2,7 +2,8 @@
 
 use crate::platforms::{self, Proof, Row};
 use anyhow::Result;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::time::Instant;
 
 /// A part of the tests.
 pub(crate) struct Step {
@@ -48,37 +49,52 @@ impl Step {
     }
 }
 
+/// What became of a step.
+struct Outcome {
+    time: f64,
+    /// See [`computing_time`].
+    computed: Option<f64>,
+    /// The remark, or the error.
+    result: Result<String, String>,
+}
+
 /// Runs the steps, all of them, and prints the tables. `None` if one of them failed, or what they have shown.
 pub(crate) fn run(steps: &[Step]) -> Option<Vec<Row>> {
-    let mut table: Vec<(&str, Duration, Result<String, String>)> = Vec::new();
+    let mut table: Vec<(&Step, Outcome)> = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         println!("\n=== {}/{} {}", number + 1, steps.len(), step.name);
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), computing_time());
         let result = (step.action)().map_err(|error| format!("{error:#}"));
         if let Err(text) = &result {
             println!("failed: {text}");
         }
-        table.push((&step.name, start.elapsed(), result));
+        let computed = computing_time().zip(before).map(|(end, start)| end - start);
+        table.push((step, Outcome { time: start.elapsed().as_secs_f64(), computed, result }));
     }
 
-    let width = steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
+    let total = "all, and computing time";
+    let width = steps.iter().map(|step| step.name.len()).max().unwrap_or(0).max(total.len());
+    let line = |name: &str, word: &str, time: f64, computed: Option<f64>, remark: &str| {
+        let computed = computed.map_or(String::new(), |seconds| format!("{seconds:7.1} s"));
+        println!("{}", format!("{name:width$}  {word:6}  {time:7.1} s  {computed:9}  {remark}").trim_end());
+    };
     println!("\n=== Summary");
-    for (name, time, result) in &table {
-        let (word, remark) = result.as_ref().map_or(("FAILED", ""), |remark| ("ok", remark));
-        let line = format!("{name:width$}  {word:6}  {:7.1} s  {remark}", time.as_secs_f64());
-        println!("{}", line.trim_end());
+    for (step, outcome) in &table {
+        let (word, remark) = outcome.result.as_ref().map_or(("FAILED", ""), |remark| ("ok", remark));
+        line(&step.name, word, outcome.time, outcome.computed, remark);
     }
-    for (name, _, result) in &table {
-        if let Err(text) = result {
-            println!("\n{name}: {text}");
+    let time = table.iter().map(|(_, outcome)| outcome.time).sum();
+    line(total, "", time, table.iter().map(|(_, outcome)| outcome.computed).sum(), "");
+    for (step, outcome) in &table {
+        if let Err(text) = &outcome.result {
+            println!("\n{}: {text}", step.name);
         }
     }
-    let failed = table.iter().filter(|(_, _, result)| result.is_err()).count();
+    let failed = table.iter().filter(|(_, outcome)| outcome.result.is_err()).count();
     println!("\n{} passed, {failed} failed", table.len() - failed);
 
-    let results = steps.iter().zip(&table);
-    let proofs = results.flat_map(|(step, (_, _, result))| {
-        step.proofs.iter().map(|(platform, proof)| (*platform, proof, result.is_ok()))
+    let proofs = table.iter().flat_map(|(step, outcome)| {
+        step.proofs.iter().map(|(platform, proof)| (*platform, proof, outcome.result.is_ok()))
     });
     let rows = platforms::rows(proofs);
     println!("\n| platform | compiles | links | tests run here |\n|---|---|---|---|");
@@ -86,4 +102,14 @@ pub(crate) fn run(steps: &[Step]) -> Option<Vec<Row>> {
         println!("{row}");
     }
     (failed == 0).then_some(rows)
+}
+
+/// The seconds that processors have worked for us and for the programs that we have waited for, on all cores: what does
+/// not depend on what else the machine is doing. Linux tells it.
+fn computing_time() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name in parentheses, which may hold anything: of us and of the others, as user and in the system.
+    let times: Vec<&str> = text.rsplit(')').next()?.split_whitespace().skip(11).take(4).collect();
+    let ticks: f64 = times.iter().map(|time| time.parse::<f64>().unwrap_or(0.0)).sum();
+    (times.len() == 4).then_some(ticks / 100.0)
 }
