@@ -19,6 +19,8 @@ mod matching;
 #[cfg(test)]
 mod matching_tests;
 mod migration;
+#[cfg(all(test, target_os = "linux"))]
+mod mingw_tests;
 #[cfg(test)]
 pub(crate) mod model;
 mod names;

@@ -209,7 +209,6 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
             "thread.c",
             &[
                 "SetThreadName_VEH_handle",
-                "_pthread_key_dest",
                 "_pthread_key_max",
                 "_pthread_key_sch",
                 "_pthread_tls",
@@ -224,8 +223,11 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
             ],
         ),
     ];
-    /// Sanitizers, coverage and profiles; libstdc++ and libc++; tables that C++ makes for exceptions.
-    const PREFIXES: [&str; 20] = [
+    /// Those of MinGW that are global: their files are not known. The first lie where the section begins and ends, and
+    /// so does some other variable.
+    const GLOBAL: [&str; 4] = ["__bss_start__", "__bss_end__", "_pthread_key_dest", "_tls_index"];
+    /// Sanitizers, coverage and profiles; libstdc++ and libc++; tables that C++ makes for exceptions; MinGW.
+    const PREFIXES: [&str; 22] = [
         "__asan_",
         "___asan_",
         "__ubsan_",
@@ -246,6 +248,8 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         "_ZZNSt",
         "_ZZSt",
         "_ZN10__cxxabiv1",
+        "__mingw_",
+        "__native_startup_",
     ];
     /// The beginnings of paths, once demangled.
     const RUST: [&str; 7] =
@@ -253,7 +257,8 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     const NAMES: [&str; 4] = ["completed", "__dso_handle", "__bss_start", "__TMC_END__"];
     let name = variable.name.as_ref();
     // Most names do not even begin like one of these.
-    let prefixed = name.starts_with(['_', 'D']) && PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let prefixed = name.starts_with(['_', 'D'])
+        && (PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || GLOBAL.contains(&name));
     let of_file = |file: &str| {
         FILES.contains(&file) || MINGW.iter().any(|(other, names)| *other == file && names.contains(&name))
     };

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 /// The first version's PDB is where the copy of it would be: the linker's is that of the second one.
-struct Pair {
+pub(super) struct Pair {
     old: Guest,
-    new: Guest,
+    pub(super) new: Guest,
     copy: PathBuf,
     path: PathBuf,
 }
@@ -34,21 +34,21 @@ impl Files for Pair {
 }
 
 /// What became of the state: memory of the new version, where things are in it, and the report.
-struct Outcome {
-    pair: Pair,
-    memory: Vec<u8>,
+pub(super) struct Outcome {
+    pub(super) pair: Pair,
+    pub(super) memory: Vec<u8>,
     report: Vec<String>,
     bases: (usize, usize),
 }
 
-fn parse(guest: &Guest) -> Rc<Image> {
+pub(super) fn parse(guest: &Guest) -> Rc<Image> {
     let path = guest.path();
     let source = Source::original(&guest.bytes, &path);
     Rc::new(image::parse(source, X64, Expected { entry: "cr_main", listed: true }).unwrap())
 }
 
 /// What an image has in memory before it is relocated.
-fn memory(guest: &Guest, image: &Image) -> Vec<u8> {
+pub(super) fn memory(guest: &Guest, image: &Image) -> Vec<u8> {
     let mut memory = vec![0; image.extent.end as usize];
     let path = guest.path();
     for region in image::regions(Source::original(&guest.bytes, &path), X64).unwrap() {
@@ -57,7 +57,7 @@ fn memory(guest: &Guest, image: &Image) -> Vec<u8> {
     memory
 }
 
-fn address(guest: &Guest, name: &str) -> usize {
+pub(super) fn address(guest: &Guest, name: &str) -> usize {
     let all = guest.symbols();
     let known = || all.iter().map(|symbol| &*symbol.name).collect::<Vec<_>>().join("\n");
     let found = all.iter().find(|symbol| symbol.name == name);
@@ -80,12 +80,22 @@ fn carry_listed(
     pointers: &[(&str, &str)],
 ) -> Result<Outcome, Error> {
     let after = parse(&new);
-    let (mut from, mut to) = (memory(&old, &before), memory(&new, &after));
+    let (mut from, to) = (memory(&old, &before), memory(&new, &after));
     let base = from.as_ptr() as usize;
     for (variable, goal) in pointers {
         let at = address(&old, variable);
         from[at..at + 8].copy_from_slice(&(base + address(&old, goal)).to_ne_bytes());
     }
+    carry_memory((old, before, from), (new, after, to), mode)
+}
+
+/// The same, when they are in memory already: guests, what is in their images, and the memory.
+pub(super) fn carry_memory(
+    (old, before, from): (Guest, Rc<Image>, Vec<u8>),
+    (new, after, mut to): (Guest, Rc<Image>, Vec<u8>),
+    mode: cr_mode,
+) -> Result<Outcome, Error> {
+    let base = from.as_ptr() as usize;
     let pair = Pair { copy: old.pdb(), path: new.path(), old, new };
     let mut snapshot = Snapshot::new(Allocator::default());
     snapshot.reserve(&before.state, false).unwrap();

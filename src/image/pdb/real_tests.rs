@@ -56,6 +56,16 @@ impl Guest {
         Guest { bytes: fs::read(place.join("guest.dll")).unwrap(), directory, target }
     }
 
+    /// Compiles it with MinGW's gcc, which has a symbol table and DWARF in the image instead.
+    pub(crate) fn build_mingw(text: &str, flags: &[&str]) -> Guest {
+        let directory = TempDir::new().unwrap();
+        fs::write(directory.path().join("guest.c"), text).unwrap();
+        let mut gcc = Command::new("x86_64-w64-mingw32-gcc-posix");
+        gcc.args(["-g", "-shared", "guest.c", "-o", "guest.dll"]).args(flags);
+        run(gcc.current_dir(directory.path()));
+        Guest { bytes: fs::read(directory.path().join("guest.dll")).unwrap(), directory, target: X64 }
+    }
+
     fn of(name: &str, text: &str, flags: &[&str]) -> Guest {
         Guest::build(X64, &[(name, text)], flags)
     }
