@@ -25,15 +25,18 @@ pub(crate) struct Rejection {
 }
 
 impl Candidate {
-    /// Checks the file at `path`, copies it as the version `number` and checks the copy, which is what is loaded.
+    /// Checks the file at `path`, copies it as the version `number` and checks the copy, which is what is loaded. It is
+    /// probably the one that was `seen` there.
     pub(crate) fn new(
         path: &Path,
+        seen: Option<FileId>,
         versions: &Versions,
         number: u32,
         expected: Expected<'_>,
     ) -> Result<Candidate, Rejection> {
         let file = sys::open_existing(path).map_err(|error| Rejection::of_unopened(path, error))?;
-        let status = sys::identity(&file).map_err(|error| Rejection { id: None, error: unreadable(path, error) })?;
+        let status =
+            sys::identity(&file, seen).map_err(|error| Rejection { id: None, error: unreadable(path, error) })?;
         let reject = |error| Rejection { id: Some(status.id), error };
         let unreadable = |error| reject(unreadable(path, error));
         if status.kind != FileKind::Regular {
@@ -42,7 +45,7 @@ impl Candidate {
         if status.id.size == 0 {
             return Err(reject(Error::Empty(path.to_owned())));
         }
-        let settled = || match sys::identity(&file) {
+        let settled = || match sys::identity(&file, Some(status.id)) {
             Ok(now) if now.id == status.id => Ok(()),
             Ok(_) => Err(reject(Error::Unsettled(path.to_owned()))),
             Err(error) => Err(unreadable(error)),
@@ -77,7 +80,7 @@ impl Candidate {
 impl Rejection {
     /// The file could not be opened: is it there, and is it one?
     fn of_unopened(path: &Path, error: io::Error) -> Rejection {
-        match sys::stat(&sys::c_path(path)) {
+        match sys::stat(&sys::c_path(path), None) {
             Err(source) => Rejection { id: None, error: Error::Missing { path: path.to_owned(), source } },
             Ok(seen) if seen.kind != FileKind::Regular => {
                 Rejection { id: Some(seen.id), error: Error::NotAFile(path.to_owned()) }
@@ -98,7 +101,6 @@ fn unreadable(path: &Path, source: io::Error) -> Error {
 /// Parses the copy, which nobody else writes to.
 fn examine(draft: &Draft, path: &Path, expected: Expected<'_>) -> Result<Image, Error> {
     // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
-    let bytes =
-        unsafe { memmap2::Mmap::map(draft.file()) }.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = unsafe { sys::map(draft.file()) }.map_err(|source| Error::Read { path: path.to_owned(), source })?;
     image::parse(Source::original(&bytes, path), Target::native(), expected)
 }

@@ -215,8 +215,9 @@ impl Loaded {
     /// A destructor that faults does not keep the others from running; the first fault is returned.
     pub(crate) fn close(mut self, stay: bool) -> Closed {
         let fault = self.destruct();
+        let base = self.base();
         let image = self.library.take().filter(|_| stay);
-        Closed { fault, mapped: Library::is_mapped(self.version.path()), image }
+        Closed { fault, mapped: Library::is_still_mapped(self.version.path(), base), image }
     }
 
     fn destruct(&mut self) -> Option<Fault> {

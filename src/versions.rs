@@ -218,7 +218,7 @@ impl Versions {
         let (number, image) = (copy.number, Rc::clone(&copy.image));
         let unreadable = |source| Error::Read { path: copy.path().to_owned(), source };
         let source = File::open(copy.path()).map_err(unreadable)?;
-        let permissions = sys::identity(&source).map_err(unreadable)?.permissions;
+        let permissions = sys::identity(&source, None).map_err(unreadable)?.permissions;
         let mut draft = self.draft(number, Content::Of(&source), permissions)?;
         // The linker's PDB may be that of another version by now.
         draft.pdb = copy.pdb.as_ref().map(|pdb| pdb.path().to_owned());
@@ -295,7 +295,7 @@ impl Version {
     pub(crate) fn map(&self) -> Option<Mmap> {
         let file = self.file.open()?;
         // SAFETY: the file was created by us, exclusively; a program that shortens it would break the guest anyway.
-        unsafe { Mmap::map(&file) }.ok()
+        unsafe { sys::map(&file) }.ok()
     }
 
     pub(crate) fn image(&self) -> &Rc<Image> {

@@ -100,7 +100,7 @@ impl Plugin {
     pub(crate) fn open(path: &CStr, options: Options) -> Result<Box<Plugin>, Error> {
         let path = options::absolute(Path::new(&sys::os_str(path)));
         let fullname = sys::c_path(&path);
-        let status = sys::stat(&fullname).map_err(|source| Error::Missing { path: path.clone(), source })?;
+        let status = sys::stat(&fullname, None).map_err(|source| Error::Missing { path: path.clone(), source })?;
         if status.kind != FileKind::Regular {
             return Err(Error::NotAFile(path));
         }
@@ -243,7 +243,7 @@ impl Plugin {
 
     /// Is the reload put off, by the host's answer or by a build that is under way?
     fn is_put_off(&self, context: Context) -> bool {
-        if self.build_lock.as_deref().is_some_and(|lock| sys::stat(lock).is_ok()) {
+        if self.build_lock.as_deref().is_some_and(|lock| sys::stat(lock, None).is_ok()) {
             return true;
         }
         let text = || format!("{} has changed", self.path.display());
@@ -251,7 +251,7 @@ impl Plugin {
             cr_answer::CR_DEFER => true,
             cr_answer::CR_SKIP => {
                 self.requested.set(false);
-                if let Ok(file) = sys::stat(&self.fullname) {
+                if let Ok(file) = sys::stat(&self.fullname, None) {
                     self.watch.borrow_mut().tried(file.id);
                 }
                 true
@@ -278,7 +278,7 @@ impl Plugin {
         let candidate = catch_unwind(AssertUnwindSafe(|| {
             let entry = self.main_func.to_string_lossy();
             let expected = Expected { entry: &entry, listed: self.mode != cr_mode::CR_DISABLE };
-            Candidate::new(&self.path, &self.versions.borrow(), number, expected)
+            Candidate::new(&self.path, self.watch.borrow().last_seen(), &self.versions.borrow(), number, expected)
         }));
         let unexpected = Rejection { id: None, error: Error::Internal("a panic while the image was examined") };
         let Candidate { id, version } = match candidate.unwrap_or(Err(unexpected)) {

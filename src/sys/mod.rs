@@ -31,8 +31,8 @@ pub(crate) use windows::{limit, notify::Subscription};
 pub(crate) use system::thread;
 pub(crate) use system::{
     Destructors, FileId, FileKind, FileNumber, Library, Process, c_path, copy, copy_new, fault, identity, is_alive,
-    is_locked, lifecycle_arguments, may_reuse_files, modules, number, number_at, open_existing, os_str, remove, spawn,
-    stat, take_over, thread_id, write_at, write_new, write_protected, write_to,
+    is_locked, lifecycle_arguments, map, may_reuse_files, modules, number, number_at, open_existing, os_str, remove,
+    spawn, stat, take_over, thread_id, write_at, write_new, write_protected, write_to,
 };
 
 use core::ops::Range;

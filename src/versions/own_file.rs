@@ -31,7 +31,7 @@ impl OwnFile {
         let written = match content {
             Content::Of(source) => {
                 sys::copy(source, &file).ok()?;
-                sys::identity(source).ok()?.id.size
+                sys::identity(source, None).ok()?.id.size
             }
             Content::Bytes(bytes) => {
                 sys::write_at(&file, bytes, 0).ok()?;

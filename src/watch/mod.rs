@@ -29,6 +29,8 @@ pub(crate) struct Watch {
     path: CString,
     /// The file that was last tried, whether it could be loaded or not.
     tried: Option<FileId>,
+    /// The file that was seen at the last change.
+    seen: Cell<Option<FileId>>,
     /// When it is tried once more.
     again: Option<Instant>,
     /// Looks since the file has changed, or since the last one that was made in doubt.
@@ -67,6 +69,7 @@ impl Watch {
             lookout: if background { Lookout::new(&path) } else { None },
             path,
             tried: None,
+            seen: Cell::new(None),
             again: None,
             looks: Cell::new(0),
             subscription: RefCell::new(None),
@@ -132,12 +135,15 @@ impl Watch {
 
     /// One `stat`, and whether the file is the one that was tried.
     fn compare(&self) -> (Seen, bool) {
-        match sys::stat(&self.path) {
+        match sys::stat(&self.path, self.tried) {
             Ok(file) if file.kind == FileKind::Regular && file.id.size == 0 => (Seen::Nothing, false),
             Ok(file) if self.tried == Some(file.id) && self.again.is_none_or(|again| Instant::now() < again) => {
                 (Seen::Nothing, true)
             }
-            Ok(file) => (Seen::Changed(file.id), false),
+            Ok(file) => {
+                self.seen.set(Some(file.id));
+                (Seen::Changed(file.id), false)
+            }
             Err(_) => (Seen::Nothing, false),
         }
     }
@@ -160,6 +166,11 @@ impl Watch {
         self.tried(id);
         self.again = first.then(|| Instant::now() + SETTLED);
         first
+    }
+
+    /// What was at the path when a change was seen last, which is mostly what is there now.
+    pub(crate) fn last_seen(&self) -> Option<FileId> {
+        self.seen.get()
     }
 
     fn last_tried(&self) -> Option<FileId> {

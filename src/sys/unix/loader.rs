@@ -53,6 +53,11 @@ impl Library {
         (!address.is_null()).then_some(address)
     }
 
+    /// Is the image of this file, which was at this address, still mapped? Other systems are quicker to ask for that.
+    pub(crate) fn is_still_mapped(path: &Path, _base: usize) -> bool {
+        Library::is_mapped(path)
+    }
+
     /// Is the image of this file still mapped? The dynamic loader knows images by the names that they were loaded by.
     #[cfg(target_os = "linux")]
     pub(crate) fn is_mapped(path: &Path) -> bool {

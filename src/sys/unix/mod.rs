@@ -37,6 +37,7 @@ use libc::{fstat as fstat64, stat as stat64};
 // Plain `stat` knows no file larger than 2 GB where pointers have 32 bits.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::{fstat64, stat64};
+use memmap2::Mmap;
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
@@ -93,8 +94,8 @@ impl From<stat64> for FileStatus {
     }
 }
 
-/// Looks at a path, following links. One system call.
-pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
+/// Looks at a path, following links. One system call, whatever is `known` of it: that is for other systems.
+pub(crate) fn stat(path: &CStr, _known: Option<FileId>) -> io::Result<FileStatus> {
     #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
     if let Some(answer) = statx::look(libc::AT_FDCWD, path, 0) {
         return answer;
@@ -108,8 +109,8 @@ pub(crate) fn stat(path: &CStr) -> io::Result<FileStatus> {
     Ok(FileStatus::from(unsafe { buffer.assume_init() }))
 }
 
-/// Looks at an open file.
-pub(crate) fn identity(file: &File) -> io::Result<FileStatus> {
+/// Looks at an open file; the same goes for it.
+pub(crate) fn identity(file: &File, _known: Option<FileId>) -> io::Result<FileStatus> {
     #[cfg(all(target_os = "linux", target_pointer_width = "32"))]
     if let Some(answer) = statx::look(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH) {
         return answer;
@@ -128,12 +129,21 @@ pub(crate) type FileNumber = (u64, u64);
 
 /// The number of an open file.
 pub(crate) fn number(file: &File) -> io::Result<FileNumber> {
-    identity(file).map(|file| (file.id.device, file.id.inode))
+    identity(file, None).map(|file| (file.id.device, file.id.inode))
+}
+
+/// A view of all that is in a file.
+///
+/// # Safety
+/// Nobody shortens it while the view is used.
+pub(crate) unsafe fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the caller's promise.
+    unsafe { Mmap::map(file) }
 }
 
 /// The number of the file at a path.
 pub(crate) fn number_at(path: &CStr) -> io::Result<FileNumber> {
-    stat(path).map(|file| (file.id.device, file.id.inode))
+    stat(path, None).map(|file| (file.id.device, file.id.inode))
 }
 
 /// Opens a file for reading. What has taken its place, such as a FIFO, is not waited for.
@@ -173,7 +183,7 @@ pub(crate) use apple::copy;
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn copy(mut source: &File, mut target: &File) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if identity(source)?.id.size < WORTH_SHARING {
+    if identity(source, None)?.id.size < WORTH_SHARING {
         return send(source, target);
     }
     io::copy(&mut source, &mut target).map(drop)

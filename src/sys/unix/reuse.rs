@@ -31,7 +31,7 @@ pub(crate) fn may_reuse_files() -> bool {
 /// its size. None: it is not, somebody else has a name for it, too, or this file system cannot do that.
 pub(crate) fn take_over(old: &Path, new: &Path, is_it: impl FnOnce(FileNumber) -> bool) -> Option<(File, u64)> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(old).ok()?;
-    let status = identity(&file).ok()?;
+    let status = identity(&file, None).ok()?;
     if !is_it((status.id.device, status.id.inode)) || status.links != 1 {
         return None;
     }

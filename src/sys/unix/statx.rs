@@ -48,6 +48,6 @@ mod tests {
         file.as_file().set_modified(SystemTime::UNIX_EPOCH + Duration::new(seconds, 9)).unwrap();
         let status = look(libc::AT_FDCWD, &path, 0).expect("statx").unwrap();
         assert_eq!(status.id.modified, (seconds as i64, 9));
-        assert_eq!(stat(&path).unwrap(), status);
+        assert_eq!(stat(&path, None).unwrap(), status);
     }
 }

@@ -61,7 +61,19 @@ impl Library {
         address.map(|function| function as *mut c_void)
     }
 
-    /// Is the image of this file still mapped?
+    /// Is the image of this file, which was at this address, still mapped? Mostly there is none at all, and to know that
+    /// takes no file.
+    pub(crate) fn is_still_mapped(path: &Path, base: usize) -> bool {
+        let mut handle = null_mut();
+        let flags =
+            kernel::GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT | kernel::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+        let address = core::ptr::without_provenance(base);
+        // SAFETY: an address, which is only compared with those of images, and room for the answer, which is not used.
+        let some = unsafe { kernel::GetModuleHandleExW(flags, address, &raw mut handle) } != 0;
+        some && Library::is_mapped(path)
+    }
+
+    /// Is the image of this file mapped?
     pub(crate) fn is_mapped(path: &Path) -> bool {
         let name: Vec<u16> = long(path).encode_wide().chain([0]).collect();
         let mut handle = null_mut();
