@@ -658,6 +658,7 @@ scenarios! {
     #[test] #[ignore = "for Windows"] windows_pdb_beside_the_guest_is_found_and_may_be_missing
     #[test] #[ignore = "for Windows"] windows_pdb_that_is_held_too_long_is_done_without
     #[test] #[ignore = "for Windows"] windows_guest_of_microsofts_abi_with_a_pdb
+    #[test] #[ignore = "for Windows"] windows_struct_that_has_grown_is_known_by_the_pdb
     #[test] #[ignore = "for Windows"] windows_two_processes
     #[test] #[ignore = "for Windows"] windows_copies_that_stay_mapped_are_swept_later
 }
