@@ -1,6 +1,6 @@
 //! `cargo xtask header`: include/cr.h from src/abi.rs, src/capi.rs and include/cr.h.in.
 
-use crate::tools::{cargo, root, run, work_dir};
+use crate::tools::{cargo, root, run};
 use anyhow::{Result, bail};
 use std::fs;
 
@@ -8,9 +8,7 @@ use std::fs;
 pub(crate) fn write() -> Result<bool> {
     let header = root().join("include/cr.h");
     let before = fs::read(&header).ok();
-    let mut command = cargo();
-    command.args(["check", "--quiet", "--locked", "--package", "cr-reload", "--features", "header", "--target-dir"]);
-    run(command.arg(work_dir().join("header")))?;
+    run(cargo().args(["check", "--quiet", "--locked", "--package", "cr-reload", "--features", "header"]))?;
     Ok(Some(fs::read(&header)?) != before)
 }
 

@@ -217,6 +217,7 @@ fn places() -> Vec<(String, PathBuf)> {
 
 /// The smoke run of the test command: proves that the benchmarks work, and measures nothing.
 pub(crate) fn smoke() -> Result<()> {
-    tools::run(tools::cargo().args(["bench", "--locked", "--package", "cr-benches", "--", "--test"]))?;
+    // As `cargo test` runs them: once each, and in the profile that the tests have, without link-time optimisation.
+    tools::run(tools::cargo().args(["test", "--locked", "--package", "cr-benches", "--benches"]))?;
     run_all(Settings { quick: true, write: false })
 }
