@@ -12,27 +12,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-const C: &str = "
+/// What the tests of all kinds of debug information compile. `S` may say where variables are.
+pub(in super::super) const C: &str = "
+#ifndef S
+#define S
+#endif
     enum color { RED, GREEN = 5, BLUE };
     enum below { MINUS = -2, PLUS = 300 };
     struct pair { short a; char b; };
     typedef struct node { struct node *next; int value; } node;
     union number { int i; float f; double d; };
     struct all {
-        signed char c; unsigned char uc; short s; unsigned long ul; _Bool flag; float f; double d;
+        signed char c; unsigned char uc; short s; unsigned long long ul; _Bool flag; float f; double d;
         enum color color; enum below below; struct pair pairs[2][3]; union number number; const node *volatile list;
         int (*call)(int); unsigned three : 3; unsigned twelve : 12; int five : 5; struct { int x, y; }; char name[16];
+        union { int as_int; float as_float; };
     };
-    struct all all;
-    static volatile int counter;
-    node nodes[4];
+    struct all all S;
+    static volatile int counter S;
+    node nodes[4] S;
     struct later; extern struct later later;
-    struct later { long value; } later;
-    extern int several[];
-    int several[7];
+    struct later { long long value; } later S;
+    extern int several[]; int several[7] S;
+    void *anything S; const char *text S = \"text\"; unsigned short wide S;
     int cr_main(void *ctx, int op) {
-        static long calls;
-        (void)ctx; calls += op; counter++; all.c++; nodes[op].value++; later.value++; several[op]++;
+        static long long calls S;
+        (void)ctx; calls += op; counter++; all.c++; nodes[op].value++; later.value++; wide++; several[op]++;
         return (int)calls;
     }
 ";
@@ -42,12 +47,16 @@ const C_TYPES: &[(&str, &str)] = &[
         "all",
         "{c@0:i8 uc@1:u8 s@2:i16 ul@8:u64 flag@16:bool f@20:f4 d@24:f8 color@32:(RED=0 GREEN=5 BLUE=6)u4 \
          below@36:(MINUS=-2 PLUS=300)i4 pairs@40:{a@0:i16 b@2:i8}[3][2] number@64:<i@0:i32 f@0:f4 d@0:f8> \
-         list@72:* call@80:* three@704+3:u32 twelve@707+12:u32 five@719+5:i32 @92:{x@0:i32 y@4:i32} name@100:i8[16]}",
+         list@72:* call@80:* three@704+3:u32 twelve@707+12:u32 five@719+5:i32 @92:{x@0:i32 y@4:i32} name@100:i8[16] \
+         @116:<as_int@0:i32 as_float@0:f4>}",
     ),
     ("counter", "i32"),
     ("nodes", "{next@0:* value@8:i32}[4]"),
     ("later", "{value@0:i64}"),
     ("several", "i32[7]"),
+    ("anything", "*"),
+    ("text", "*"),
+    ("wide", "u16"),
     ("calls", "i64"),
 ];
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test may
 
 use super::super::debug::{Found, Hints, Known, Unknown, Wanted, variable_types};
-use super::super::dwarf::tests::describe;
+use super::super::dwarf::tests::{C, describe};
 use super::super::{Format, Kind, Source, Symbol, Target, symbols};
 use goblin::pe::header::{COFF_MACHINE_ARM64, COFF_MACHINE_X86, COFF_MACHINE_X86_64};
 use std::collections::BTreeMap;
@@ -121,32 +121,6 @@ extern \"C\" { extern int _fltused, _tls_index; }
 int _fltused; int _tls_index;
 ";
 
-const C: &str = "
-    enum color { RED, GREEN = 5, BLUE };
-    enum below { MINUS = -2, PLUS = 300 };
-    struct pair { short a; char b; };
-    typedef struct node { struct node *next; int value; } node;
-    union number { int i; float f; double d; };
-    struct all {
-        signed char c; unsigned char uc; short s; unsigned long long ul; _Bool flag; float f; double d;
-        enum color color; enum below below; struct pair pairs[2][3]; union number number; const node *volatile list;
-        int (*call)(int); unsigned three : 3; unsigned twelve : 12; int five : 5; struct { int x, y; }; char name[16];
-        union { int as_int; float as_float; };
-    };
-    struct all all S;
-    static volatile int counter S;
-    node nodes[4] S;
-    struct later; extern struct later later;
-    struct later { long long value; } later S;
-    void *anything S; const char *text S = \"text\"; unsigned short wide S;
-    static int helper(int x) { static int count S = 5; return count += x; }
-    int cr_main(void *ctx, int op) {
-        static long calls S;
-        (void)ctx; calls += op; counter++; all.c++; nodes[op].value++; later.value++; wide++;
-        return (int)calls + helper(op);
-    }
-";
-
 const C_TYPES: &[(&str, &str)] = &[
     (
         "all",
@@ -158,11 +132,11 @@ const C_TYPES: &[(&str, &str)] = &[
     ("counter", "i32"),
     ("nodes", "{next@0:* value@8:i32}[4]"),
     ("later", "{value@0:i64}"),
+    ("several", "i32[7]"),
     ("anything", "*"),
     ("text", "*"),
     ("wide", "u16"),
-    ("helper::count", "i32"),
-    ("cr_main::calls", "i32"),
+    ("cr_main::calls", "i64"),
 ];
 
 /// A PDB to be damaged.
@@ -388,5 +362,5 @@ fn a_pdb_of_mingw_is_read_too() {
     run(&mut clang);
     let guest = Guest { bytes: fs::read(place.join("guest.dll")).unwrap(), directory, target: X64 };
     // There `struct` fields of bits are laid out as gcc does.
-    guest.expect(&[("nodes", "{next@0:* value@8:i32}[4]"), ("helper::count", "i32"), ("wide", "u16")], "MinGW");
+    guest.expect(&[("nodes", "{next@0:* value@8:i32}[4]"), ("wide", "u16")], "MinGW");
 }
