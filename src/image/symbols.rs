@@ -18,7 +18,15 @@ pub(crate) struct Source<'a> {
     pub(crate) pdb: Option<&'a Path>,
 }
 
+const LARGE: usize = 16 << 20;
+
 impl<'a> Source<'a> {
+    /// Are both the same, byte for byte? Of large files that is not looked into: it takes longer than to read what is asked
+    /// for in the second one, most of which is where it was in the first.
+    pub(crate) fn is_same(&self, other: &Source<'_>) -> bool {
+        self.bytes.len() <= LARGE && self.bytes == other.bytes
+    }
+
     /// A file as the linker has written it.
     pub(crate) fn original(bytes: &'a [u8], path: &'a Path) -> Source<'a> {
         Source { bytes, path, pdb: None }

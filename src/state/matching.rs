@@ -5,9 +5,13 @@
 
 use super::names::{self, Key, Order};
 use super::side::Side;
-use crate::image::debug::Scope;
+use crate::image::debug::{Mixer, Scope};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
+
+/// A map by the names of an image, which are no attack.
+type Quick<K, V> = HashMap<K, V, BuildHasherDefault<Mixer>>;
 
 /// What became of each variable, by its index.
 #[derive(Debug, Default)]
@@ -41,7 +45,7 @@ pub(super) enum Claim {
 
 /// What is looked up when names leave it open which variable is which.
 pub(super) trait Evidence {
-    /// Are both images the same, byte for byte?
+    /// Are both images seen to be the same?
     fn is_same_image(&self) -> bool;
 
     /// The scopes of those of these variables of the old version, and of the new one, of which they are known, by index.
@@ -375,8 +379,9 @@ fn items(
     old_keys: &[Option<(Key<'_>, Order)>],
     new_keys: &[Option<(Key<'_>, Order)>],
 ) -> Vec<Item> {
-    let mut groups: HashMap<&Key<'_>, u32> = HashMap::with_capacity(old_keys.len() + new_keys.len());
-    let mut files: HashMap<&str, u32> = HashMap::new();
+    let mut groups: Quick<&Key<'_>, u32> =
+        Quick::with_capacity_and_hasher(old_keys.len() + new_keys.len(), Default::default());
+    let mut files: Quick<&str, u32> = Quick::default();
     let mut items = Vec::with_capacity(old_keys.len() + new_keys.len());
     for (side, keys, is_new) in [(old, old_keys, false), (new, new_keys, true)] {
         for ((index, key), variable) in (0..).zip(keys).zip(&side.variables) {

@@ -262,7 +262,7 @@ struct FromFiles<'f, 'a> {
 impl Evidence for FromFiles<'_, '_> {
     fn is_same_image(&self) -> bool {
         let files = self.to.files;
-        files.old_file().zip(files.new_file()).is_some_and(|(old, new)| old.bytes == new.bytes)
+        files.old_file().zip(files.new_file()).is_some_and(|(old, new)| old.is_same(&new))
     }
 
     fn scopes(&self, of_old: &[u32], of_new: &[u32]) -> [HashMap<u32, Scope>; 2] {

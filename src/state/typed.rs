@@ -51,10 +51,10 @@ impl Memory {
         self.scopes(whose, &matching::suspects(whose.side));
     }
 
-    /// What is known of the image that comes after another one; if it is the same, byte for byte, that is known already.
+    /// What is known of the image that comes after another one; if it is seen to be the same, that is known already.
     pub(super) fn known_after(&self, old: Whose<'_, '_>, before: &Rc<Known>, new: Whose<'_, '_>) -> Rc<Known> {
         let is_known = self.0.borrow().iter().any(|(image, _)| Rc::ptr_eq(image, new.image));
-        let is_same = || (old.file)().zip((new.file)()).is_some_and(|(old, new)| old.bytes == new.bytes);
+        let is_same = || (old.file)().zip((new.file)()).is_some_and(|(old, new)| old.is_same(&new));
         if !is_known && is_same() {
             let mut all = self.0.borrow_mut();
             all.push((new.image.clone(), before.clone()));
