@@ -343,8 +343,9 @@ fn lists_in_a_pool() {
 
 #[test]
 fn aliases_weak_hidden_and_common_variables() {
+    // With -fcommon, one without an initialiser could have no alias.
     let old = c(
-        "int first; extern int second __attribute__((alias(\"first\"))); __attribute__((weak)) int weak; __attribute__((visibility(\"hidden\"))) int hidden; int common;",
+        "int first = 0; extern int second __attribute__((alias(\"first\"))); __attribute__((weak)) int weak; __attribute__((visibility(\"hidden\"))) int hidden; int common;",
         "KEEP(first); KEEP(weak); KEEP(hidden); KEEP(common); first = 1; weak = 2; hidden = 3; common = 4;",
     );
     let new = c(
