@@ -161,8 +161,10 @@ fn a_crash_is_reported_and_rolled_back() {
         if cfg!(target_os = "linux") {
             let is =
                 |frame: &Frame<'_>, name| frame.function.as_deref().is_some_and(|function| function.ends_with(name));
+            // `cr_main` has nothing to do but to call `run`: an optimiser jumps there.
+            let is_caller = |frame: Frame<'_>| is(&frame, "cr_main") || is(&frame, "cr::guest::run");
             let mut frames = crash.frames();
-            assert!(frames.any(|frame| is(&frame, "::main")) && frames.any(|frame| is(&frame, "cr_main")), "{crash}");
+            assert!(frames.any(|frame| is(&frame, "::main")) && frames.any(is_caller), "{crash}");
         }
         assert_eq!(plugin.update(true), Ok(1), "rolled back");
         assert_eq!(seen[1], 101, "the state of the last unload");

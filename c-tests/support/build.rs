@@ -264,10 +264,10 @@ fn can_be_built(line: &str) -> bool {
     !unknown.iter().any(|flag| line.contains(flag))
 }
 
-/// MinGW's compilers make code of one size of pointer.
+/// MinGW's compilers make code of one size of pointer. Of the other there is no C runtime to begin in.
 fn compiler_of_the_other_size() -> Command {
     let mut command = Command::new("clang");
-    command.args(["--target=i686-w64-mingw32", "-fuse-ld=lld", "-Wl,--no-entry"]);
+    command.args(["--target=i686-w64-mingw32", "-fuse-ld=lld", "-Wl,-e,cr_main"]);
     command
 }
 
