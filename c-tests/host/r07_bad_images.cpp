@@ -172,7 +172,12 @@ SCENARIO(r07_no_segments) {
 
 SCENARIO(r07_real_library_of_the_other_word_size) {
     bool wide = sizeof(void *) == 8;
+#if defined(CR_WINDOWS)
+    // The header of a PE image names the machine first.
+    guest_is_refused(wide ? "bits32" : "bits64", wide ? "is for X86," : "is for X86_64,");
+#else
     guest_is_refused(wide ? "bits32" : "bits64", wide ? "32-bit" : "64-bit");
+#endif
 }
 
 SCENARIO(r07_unresolved_symbol_goes_back_to_the_old_version) {
