@@ -51,13 +51,8 @@ impl Candidate {
             Err(error) => Err(unreadable(error)),
         };
         let version = if status.id.size <= SMALL {
-            let mut bytes = vec![0; status.id.size as usize];
-            match (&file).read_exact(&mut bytes) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(reject(Error::Unsettled(path.to_owned())));
-                }
-                read => read.map_err(unreadable)?,
-            }
+            let mut bytes = Vec::with_capacity(status.id.size as usize);
+            (&file).take(status.id.size).read_to_end(&mut bytes).map_err(unreadable)?;
             settled()?;
             let image = image::parse(Source::original(&bytes, path), Target::native(), expected).map_err(reject)?;
             image.change(&mut bytes).map_err(reject)?;

@@ -98,11 +98,10 @@ impl Plugin {
             return Ok(None);
         }
         let to = Destination { version, image, files, mode: self.mode, tagged_only: self.state_only };
-        let plan = if snapshot.is_empty() { None } else { Some(Plan::new(snapshot, to)) };
+        let plan = (!snapshot.is_empty()).then(|| Plan::new(snapshot, to)).transpose();
         state::foresee(snapshot, &to);
-        let Some(plan) = plan else { return Ok(None) };
         match plan {
-            Ok(plan) => Ok(Some(plan)),
+            Ok(plan) => Ok(plan),
             Err(error) if lenient => {
                 self.info(|| format!("{error}: initial values are used"));
                 Ok(None)
