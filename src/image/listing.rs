@@ -65,7 +65,7 @@ impl Listing {
             },
             &mut |symbol| listing.push(&symbol),
         )?;
-        listing.rows.sort_by_key(|row| (row.place.address, row.place.local));
+        listing.rows.sort_by_cached_key(|row| (row.place.address, row.place.local));
         Ok(complete.then_some(listing))
     }
 

@@ -59,6 +59,29 @@ pub(super) struct Rename<'a> {
     pub(super) old: &'a str,
 }
 
+/// The names of a version's variables.
+type Keys<'k> = &'k [Option<(Key<'k>, Order)>];
+
+/// A variable, and the number of its name.
+#[derive(Clone, Copy)]
+struct Named {
+    group: u32,
+    is_new: bool,
+    index: u32,
+}
+
+/// The variables that have a name, and it.
+fn named<'k>(keys: Keys<'k>) -> impl Iterator<Item = (u32, &'k Key<'k>)> {
+    (0..).zip(keys).filter_map(|(index, key)| Some((index, &key.as_ref()?.0)))
+}
+
+/// How many variables of each version have one name, and the last of them.
+struct Namesakes {
+    old: (u32, u32),
+    new: (u32, u32),
+    nameless: bool,
+}
+
 /// One variable of a group that has the same name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Item {
@@ -87,7 +110,7 @@ struct Context<'c, 'a> {
 
 impl Matching {
     /// Nothing has changed but code: each is itself.
-    fn identity(keys: &[Option<(Key<'_>, Order)>]) -> Matching {
+    fn identity(keys: Keys<'_>) -> Matching {
         let fate = |(index, key): (u32, &Option<_>)| if key.is_some() { Fate::Is(index) } else { Fate::Runtime };
         Matching { new_of: (0..).zip(keys).map(fate).collect(), claims: vec![Claim::Taken; keys.len()] }
     }
@@ -111,7 +134,8 @@ impl Matching {
         let mut matching =
             Matching { new_of: old_keys.iter().map(fate).collect(), claims: new_keys.iter().map(claim).collect() };
         matching.by_rename(old, new, renames);
-        let items = items(old, new, &old_keys, &new_keys);
+        let left = matching.by_unique_name(&old_keys, &new_keys);
+        let items = items([old, new], [&old_keys, &new_keys], &left);
         let groups = || items.chunk_by(|a, b| a.group == b.group);
         let doubtful = |is_new: bool| -> Vec<u32> {
             let groups = groups().filter(|group| is_doubtful(group)).flatten();
@@ -162,6 +186,46 @@ impl Matching {
                 self.join(before, after);
             }
         }
+    }
+
+    /// Matches the variables whose name is that of one in each version: most of them. Returns those of the names that
+    /// both versions have otherwise.
+    fn by_unique_name(&mut self, old_keys: Keys<'_>, new_keys: Keys<'_>) -> Vec<Named> {
+        let mut numbers: Quick<&Key<'_>, u32> = Quick::with_capacity_and_hasher(old_keys.len(), Default::default());
+        let mut groups: Vec<Namesakes> = Vec::with_capacity(old_keys.len());
+        for (index, key) in named(old_keys) {
+            let number = *numbers.entry(key).or_insert(groups.len() as u32);
+            match groups.get_mut(number as usize) {
+                Some(group) => group.old = (group.old.0 + 1, index),
+                None => groups.push(Namesakes { old: (1, index), new: (0, 0), nameless: key.is_nameless() }),
+            }
+        }
+        for (index, key) in named(new_keys) {
+            let number = numbers.get(key);
+            if let Some(group) = number.and_then(|number| groups.get_mut(*number as usize)) {
+                group.new = (group.new.0 + 1, index);
+            }
+        }
+        let mut is_left = |group: &Namesakes| match (group.old, group.new) {
+            (_, (0, _)) => false,
+            ((1, old), (1, new)) if !group.nameless => {
+                if self.is_open(old) && self.is_free(new) {
+                    self.join(old, new);
+                }
+                false
+            }
+            _ => true,
+        };
+        let left: Vec<bool> = groups.iter().map(&mut is_left).collect();
+        if !left.contains(&true) {
+            return Vec::new();
+        }
+        let both = named(old_keys).map(|one| (false, one)).chain(named(new_keys).map(|one| (true, one)));
+        let one = |(is_new, (index, key))| {
+            let group = *numbers.get(key)?;
+            (left.get(group as usize) == Some(&true)).then_some(Named { group, is_new, index })
+        };
+        both.filter_map(one).collect()
     }
 
     /// The variables of one name.
@@ -304,13 +368,13 @@ impl Matching {
     }
 
     /// What is left may have become static or global, or its function takes something else now.
-    fn by_plain_name(&mut self, old_keys: &[Option<(Key<'_>, Order)>], new_keys: &[Option<(Key<'_>, Order)>]) {
+    fn by_plain_name(&mut self, old_keys: Keys<'_>, new_keys: Keys<'_>) {
         let open = |(index, fate): (u32, &Fate)| (*fate == Fate::Gone).then_some(index);
         let left: Vec<u32> = (0..).zip(&self.new_of).filter_map(open).collect();
         if left.is_empty() {
             return;
         }
-        let name = |keys: &[Option<(Key<'_>, Order)>], index: u32| {
+        let name = |keys: Keys<'_>, index: u32| {
             let (key, _) = keys.get(index as usize)?.as_ref()?;
             Some(names::plain(&key.base).unwrap_or_else(|| key.base.as_ref().to_owned()))
         };
@@ -329,7 +393,7 @@ impl Matching {
         }
         for (old, new) in found.into_values() {
             // Those of two functions have been told apart.
-            let inner = |keys: &[Option<(Key<'_>, Order)>], index: u32| {
+            let inner = |keys: Keys<'_>, index: u32| {
                 keys.get(index as usize).and_then(Option::as_ref).is_some_and(|(key, _)| key.inner)
             };
             if let ([old], [new]) = (&old[..], &new[..])
@@ -351,7 +415,7 @@ fn is_doubtful(group: &[Item]) -> bool {
 }
 
 /// The same of one version, as far as numbers tell them from each other.
-fn has_doubtful(side: &Side<'_>, keys: &[Option<(Key<'_>, Order)>]) -> bool {
+fn has_doubtful(side: &Side<'_>, keys: Keys<'_>) -> bool {
     let numbered = |key: &Option<(_, Order)>| key.as_ref().is_some_and(|(_, order)| *order != (0, 0));
     let suspects: HashSet<_> = keys.iter().filter(|key| numbered(key)).flatten().map(|(key, _)| key).collect();
     let mut seen = HashSet::new();
@@ -372,28 +436,19 @@ pub(super) fn suspects(side: &Side<'_>) -> Vec<u32> {
     (0..).zip(&keys).filter(|(_, key)| is_one(key)).map(|(index, _)| index).collect()
 }
 
-/// All variables, those of one name together, and of these those of one file.
-fn items(
-    old: &Side<'_>,
-    new: &Side<'_>,
-    old_keys: &[Option<(Key<'_>, Order)>],
-    new_keys: &[Option<(Key<'_>, Order)>],
-) -> Vec<Item> {
-    let mut groups: Quick<&Key<'_>, u32> =
-        Quick::with_capacity_and_hasher(old_keys.len() + new_keys.len(), Default::default());
+/// Those of one name together, and of these those of one file.
+fn items(sides: [&Side<'_>; 2], keys: [Keys<'_>; 2], named: &[Named]) -> Vec<Item> {
     let mut files: Quick<&str, u32> = Quick::default();
-    let mut items = Vec::with_capacity(old_keys.len() + new_keys.len());
-    for (side, keys, is_new) in [(old, old_keys, false), (new, new_keys, true)] {
-        for ((index, key), variable) in (0..).zip(keys).zip(&side.variables) {
-            let Some((key, order)) = key else { continue };
-            let count = groups.len() as u32;
-            let group = *groups.entry(key).or_insert(count);
-            let count = files.len() as u32 + 1;
-            // 0 stands for none: global variables, and those that link-time optimisation has mixed.
-            let file = variable.file.as_deref().filter(|file| is_source(file));
-            let file = file.map_or(0, |file| *files.entry(file).or_insert(count));
-            items.push(Item { group, file, is_new, order: *order, index, nameless: key.is_nameless() });
-        }
+    let mut items = Vec::with_capacity(named.len());
+    for Named { group, is_new, index } in named.iter().copied() {
+        let ([old, new], [old_keys, new_keys]) = (&sides, &keys);
+        let (side, keys) = if is_new { (new, new_keys) } else { (old, old_keys) };
+        let (Some(variable), Some(Some((key, order)))) = (side.get(index), keys.get(index as usize)) else { continue };
+        let count = files.len() as u32 + 1;
+        // 0 stands for none: global variables, and those that link-time optimisation has mixed.
+        let file = variable.file.as_deref().filter(|file| is_source(file));
+        let file = file.map_or(0, |file| *files.entry(file).or_insert(count));
+        items.push(Item { group, file, is_new, order: *order, index, nameless: key.is_nameless() });
     }
     items.sort_unstable();
     items

@@ -30,6 +30,10 @@ pub(super) type Order = (u64, u64);
 
 /// Takes off what the compiler has added.
 pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
+    // Most names have nothing that is not the programmer's.
+    if !name.starts_with(['_', 'R', 'Z']) && memchr::memchr(b'.', name.as_bytes()).is_none() {
+        return (Key { base: name.into(), inner: false }, (0, 0));
+    }
     let mut base = name;
     let mut order = (0, 0);
     while let Some((rest, number)) = numbered(base) {
@@ -104,8 +108,9 @@ fn lambda(name: &str) -> Option<(String, u64)> {
 
 /// A name that ends in a dot and a number.
 fn numbered(name: &str) -> Option<(&str, u64)> {
-    let before = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let (rest, digits) = (before.strip_suffix('.')?, name.get(before.len()..)?);
+    let count = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (before, digits) = name.split_at_checked(name.len() - count)?;
+    let rest = before.strip_suffix('.')?;
     // More digits than fit are a hash, whose value does not matter.
     (!digits.is_empty()).then(|| (rest, digits.parse().unwrap_or(u64::MAX)))
 }
@@ -116,7 +121,8 @@ fn is_mangled(name: &str) -> bool {
 
 /// The v0 mangling, or the legacy one, which ends in `17h`, 16 hexadecimal digits and `E`.
 pub(super) fn is_rust(name: &str) -> bool {
-    let name = name.trim_start_matches('_');
+    let Some(start) = name.bytes().position(|byte| byte != b'_') else { return false };
+    let name = name.get(start..).unwrap_or_default();
     if name.starts_with('R') {
         return name.len() > 2 && name.as_bytes().get(1).is_some_and(u8::is_ascii_uppercase);
     }
