@@ -24,7 +24,17 @@ impl Hasher for Mixer {
     fn write(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks();
         words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
-        rest.iter().for_each(|byte| self.write_u64((*byte).into()));
+        if !rest.is_empty() {
+            self.write_u64(rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
     }
 
     fn write_usize(&mut self, number: usize) {
@@ -185,12 +195,13 @@ fn variables(asked: &Asked<'_>) -> Result<Found, Unknown> {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) types: Types,
-    pub(crate) of: Numbers<TypeId>,
+    /// In the order in which they were asked for; empty if there is no debug information.
+    pub(crate) of: Vec<Option<TypeId>>,
     /// Variables that the compiler does not keep as their type says, and in which form.
     pub(crate) other_forms: Numbers<u64>,
     hints: Hints,
-    /// Those that have been asked for.
-    scopes: RefCell<Numbers<Option<Scope>>>,
+    /// Those that have been asked for, by the same order.
+    scopes: RefCell<HashMap<u32, Option<Scope>>>,
     /// Debug information that is there but cannot be used: why.
     pub(crate) damage: Option<String>,
 }
@@ -205,11 +216,9 @@ impl Known {
         match found.unwrap_or_else(|_| Err(Unknown::Damaged("a panic while it was read".into()))) {
             Ok(mut found) => {
                 found.check_sizes(wanted);
-                let place = |(one, ty): (&Wanted<'_>, &Option<TypeId>)| Some((one.address, (*ty)?));
-                let of = wanted.iter().zip(&found.of).filter_map(place).collect();
                 Known {
                     types: found.types,
-                    of,
+                    of: found.of,
                     hints: found.hints,
                     other_forms: found.other_forms,
                     damage: found.damage,
@@ -221,23 +230,33 @@ impl Known {
         }
     }
 
+    /// Of none of them anything is known.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.other_forms.is_empty() && self.of.iter().all(Option::is_none)
+    }
+
+    /// The type of one of the variables.
+    pub(crate) fn type_of(&self, index: u32) -> Option<TypeId> {
+        *self.of.get(index as usize)?
+    }
+
     /// The scopes of some of the variables, which are looked up when they are asked for: mostly they are not.
-    pub(crate) fn scopes(&self, source: Source<'_>, wanted: &[Wanted<'_>]) -> Vec<Option<Scope>> {
+    pub(crate) fn scopes(&self, source: Source<'_>, wanted: &[(u32, Wanted<'_>)]) -> HashMap<u32, Scope> {
         let mut known = self.scopes.borrow_mut();
-        let described = |one: &&Wanted<'_>| self.of.contains_key(&one.address) && !known.contains_key(&one.address);
-        let open: Vec<Wanted<'_>> = wanted.iter().filter(described).copied().collect();
+        let is_open = |(index, _): &&(u32, Wanted<'_>)| self.type_of(*index).is_some() && !known.contains_key(index);
+        let (indices, open): (Vec<u32>, Vec<Wanted<'_>>) = wanted.iter().filter(is_open).copied().unzip();
         if !open.is_empty() {
             let asked = Asked { source, wanted: &open, before: &self.hints, what: What::Scopes };
             let found = catch_unwind(AssertUnwindSafe(|| variables(&asked)));
             let scopes = found.ok().and_then(Result::ok).map(|found| found.scopes).unwrap_or_default();
-            known.extend(open.iter().map(|one| one.address).zip(scopes.into_iter().chain(std::iter::repeat(None))));
+            known.extend(indices.into_iter().zip(scopes.into_iter().chain(std::iter::repeat(None))));
         }
         // The parts into which a variable has been split are called by numbers, too.
         let part = |form: &u64| Scope { unit: 0, function: *form, block: 0, nth: 0 };
-        let scope = |one: &Wanted<'_>| {
+        let scope = |(index, one): &(u32, Wanted<'_>)| {
             let part = self.other_forms.get(&one.address).map(part);
-            part.or_else(|| known.get(&one.address).copied().flatten())
+            Some((*index, part.or_else(|| known.get(index).copied().flatten())?))
         };
-        wanted.iter().map(scope).collect()
+        wanted.iter().filter_map(scope).collect()
     }
 }

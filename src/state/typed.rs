@@ -67,13 +67,12 @@ impl Memory {
     /// In which scopes of the source these variables are declared, as far as debug information says.
     pub(super) fn scopes(&self, whose: Whose<'_, '_>, of: &[u32]) -> HashMap<u32, Scope> {
         let known = self.known(whose);
-        if known.of.is_empty() && known.other_forms.is_empty() {
+        if known.is_silent() {
             return HashMap::new();
         }
         let variable = |index: &u32| Some((*index, Wanted::new(whose.side.get(*index)?)));
-        let (indices, wanted): (Vec<u32>, Vec<Wanted<'_>>) = of.iter().filter_map(variable).unzip();
-        let scopes = (whose.file)().map(|source| known.scopes(source, &wanted)).unwrap_or_default();
-        indices.into_iter().zip(scopes).filter_map(|(index, scope)| Some((index, scope?))).collect()
+        let wanted: Vec<(u32, Wanted<'_>)> = of.iter().filter_map(variable).collect();
+        (whose.file)().map(|source| known.scopes(source, &wanted)).unwrap_or_default()
     }
 }
 
@@ -113,13 +112,12 @@ impl Typed {
     /// None: there is no debug information. Variables move as they are then.
     pub(super) fn read(memory: &Memory, old: Whose<'_, '_>, new: Whose<'_, '_>, matching: &Matching) -> Option<Typed> {
         let before = memory.known(old);
-        if before.of.is_empty() && before.other_forms.is_empty() && before.damage.is_none() {
+        if before.is_silent() && before.damage.is_none() {
             return None;
         }
         let after = memory.known_after(old, &before, new);
-        let ty = |known: &Known, side: &Side<'_>, index: u32| known.of.get(&side.get(index)?.place.address).copied();
         let pair = |(index, fate): (u32, &Fate)| match fate {
-            Fate::Is(other) => Some(Pair { old: ty(&before, old.side, index)?, new: ty(&after, new.side, *other)? }),
+            Fate::Is(other) => Some(Pair { old: before.type_of(index)?, new: after.type_of(*other)? }),
             _ => None,
         };
         let pairs = (0..).zip(&matching.new_of).map(pair).collect();
@@ -170,15 +168,15 @@ impl Typed {
         let (before, after): (Vec<_>, Vec<_>) = things.iter().copied().unzip();
         let (old, new) = (Known::read(old_file, &before, None), Known::read(new_file, &after, None));
         let mut pairs = Vec::new();
-        let mut thing = |(before, after): &(Wanted<'_>, Wanted<'_>)| {
-            let pair = Pair { old: *old.of.get(&before.address)?, new: *new.of.get(&after.address)? };
+        let mut thing = |index: u32| {
+            let pair = Pair { old: old.type_of(index)?, new: new.type_of(index)? };
             let differs = old.types.signature(pair.old) != new.types.signature(pair.new);
             differs.then(|| {
                 pairs.push(pair);
                 Thing::Other(pairs.len() as u32 - 1)
             })
         };
-        let found = things.iter().map(&mut thing).collect();
+        let found = (0..).zip(things).map(|(index, _)| thing(index)).collect();
         self.others.get_or_init(|| Others { old, new, pairs });
         found
     }

@@ -38,11 +38,11 @@ fn an_image_of_the_same_bytes_is_not_read_again() {
     let sources = files.each_ref().map(|file| move || Some(source(file)));
     let whose = |index: usize| Whose { image: &images[index], file: &sources[index], side: &sides[index] };
     let before = memory.known(whose(old));
-    assert!(!before.of.is_empty());
+    assert!(!before.is_silent());
     let after = memory.known_after(whose(old), &before, whose(same));
     assert!(Rc::ptr_eq(&before, &after));
     // It is there when the next image comes.
     let next = memory.known_after(whose(same), &after, whose(other));
-    assert!(!Rc::ptr_eq(&before, &next) && !next.of.is_empty());
+    assert!(!Rc::ptr_eq(&before, &next) && !next.is_silent());
     assert!(Rc::ptr_eq(&before, &memory.known(whose(same))));
 }

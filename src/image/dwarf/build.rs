@@ -1,11 +1,12 @@
 //! Entries become types.
 
-use super::super::debug::{Found, Unknown, Wanted};
+use super::super::debug::{Found, Mixer, Unknown, Wanted};
 use super::super::types::{Kind, MAX_DEPTH, Member, Nonsense, Place as At, Role, Type, TypeId, Types, is_owner};
-use super::find::{Place, origin};
+use super::find::{self, Place};
 use super::{Entry, Reader};
 use gimli::{AttributeValue, SectionId, UnitOffset, UnitSectionOffset, constants as c};
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use super::units::{Builder, Handle};
 
@@ -36,7 +37,7 @@ impl<'a> Builder<'a, '_> {
     pub(super) fn build(&self, places: &[Place<'a>], wanted: &[Wanted<'_>], found: &mut Found) {
         for place in places {
             if wanted.get(place.wanted).is_some()
-                && let Ok(id) = self.of_variable(&place.unit, &place.entry, &mut found.types, 0)
+                && let Ok(id) = self.of_variable(&place.unit, place.says.ty, place.says.origin, &mut found.types, 0)
                 && let Some(slot) = found.of.get_mut(place.wanted)
             {
                 *slot = Some(id);
@@ -47,17 +48,19 @@ impl<'a> Builder<'a, '_> {
     pub(super) fn of_variable(
         &self,
         unit: &Handle<'a>,
-        entry: &Entry<'a>,
+        ty: Option<AttributeValue<Reader<'a>>>,
+        origin: Option<AttributeValue<Reader<'a>>>,
         types: &mut Types,
         depth: u32,
     ) -> Result<TypeId, Unknown> {
-        if let Some(ty) = entry.attr_value(c::DW_AT_type) {
+        if let Some(ty) = ty {
             return self.referred_type(unit, ty, types, 0);
         }
         // The declaration in a class or namespace, or the one from which link-time optimisation made this one.
-        let origin = origin(entry).filter(|_| depth < 8).ok_or(INCOMPLETE)?;
+        let origin = origin.filter(|_| depth < 8).ok_or(INCOMPLETE)?;
         let (unit, entry) = self.referred(unit, origin)?;
-        self.of_variable(&unit, &unit.entry(entry)?, types, depth + 1)
+        let entry = unit.entry(entry)?;
+        self.of_variable(&unit, entry.attr_value(c::DW_AT_type), find::origin(&entry), types, depth + 1)
     }
 
     /// The type that an attribute of an entry refers to.
@@ -438,7 +441,7 @@ fn fill(gaps: Vec<Gap>, members: &mut Vec<Member>, size: u64, types: &mut Types)
 }
 
 /// Types that have been made, and those that have failed, by their entries.
-pub(super) type Memos = HashMap<(SectionId, UnitSectionOffset), Memo>;
+pub(super) type Memos = HashMap<(SectionId, UnitSectionOffset), Memo, BuildHasherDefault<Mixer>>;
 
 fn base(entry: &Entry<'_>) -> Kind {
     match entry.attr_value(c::DW_AT_encoding) {

@@ -6,20 +6,72 @@
 
 use super::super::debug::{Hints, Numbers, Unknown, Wanted};
 use super::Reader;
+use super::scope::sibling;
 use super::units::{Builder, Handle};
 use core::ops::Range;
-use gimli::{AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, Unit, UnitOffset, UnitType};
-use gimli::{Section as _, constants as c};
+use gimli::{
+    AttributeSpecification, AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, EntriesRaw,
+};
+use gimli::{Section as _, Unit, UnitOffset, UnitType, constants as c};
 use memchr::memmem;
 use std::rc::Rc;
 
 /// The entry of a variable, one of those that are wanted.
 pub(super) struct Place<'a> {
     pub(super) unit: Handle<'a>,
-    pub(super) entry: DebuggingInformationEntry<Reader<'a>>,
+    pub(super) entry: UnitOffset,
+    pub(super) says: Says<'a>,
     pub(super) wanted: usize,
     /// Where its location is in the unit.
     at: usize,
+}
+
+/// What matters of the entry of a variable.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Says<'a> {
+    pub(super) ty: Option<AttributeValue<Reader<'a>>>,
+    /// See [`origin`].
+    pub(super) origin: Option<AttributeValue<Reader<'a>>>,
+    /// Where its location is in the unit, if that is an expression.
+    location: Option<usize>,
+}
+
+impl<'a> Says<'a> {
+    /// Reads the rest of an entry.
+    fn read(
+        raw: &mut EntriesRaw<'_, Reader<'a>>,
+        attributes: &[AttributeSpecification],
+    ) -> Result<Says<'a>, gimli::Error> {
+        let mut says = Says::default();
+        let mut rest = attributes;
+        while let Some((before, [own, behind @ ..])) = next_that_matters(rest) {
+            raw.skip_attributes(before)?;
+            let at = raw.next_offset().0;
+            let is_expression = matches!(own.form(), c::DW_FORM_exprloc | c::DW_FORM_block1);
+            rest = behind;
+            if own.name() == c::DW_AT_location {
+                says.location = Some(at).filter(|_| is_expression);
+                raw.skip_attributes(std::slice::from_ref(own))?;
+                continue;
+            }
+            let value = raw.read_attribute(*own)?.value();
+            match own.name() {
+                c::DW_AT_type => says.ty = Some(value),
+                c::DW_AT_specification => says.origin = Some(value),
+                _ => says.origin = says.origin.or(Some(value)),
+            }
+        }
+        raw.skip_attributes(rest)?;
+        Ok(says)
+    }
+}
+
+/// The attributes in front of the next one that is read of a variable, and those from it on.
+fn next_that_matters(
+    attributes: &[AttributeSpecification],
+) -> Option<(&[AttributeSpecification], &[AttributeSpecification])> {
+    let matters = [c::DW_AT_location, c::DW_AT_type, c::DW_AT_specification, c::DW_AT_abstract_origin];
+    attributes.split_at_checked(attributes.iter().position(|one| matters.contains(&one.name()))?)
 }
 
 /// A unit whose entries are in another file.
@@ -62,27 +114,28 @@ impl<'a> Builder<'a, '_> {
     pub(super) fn places(
         &self,
         wanted: &[Wanted<'_>],
-        hints: &mut Hints,
+        before: &Hints,
         split: &mut Vec<Split>,
-    ) -> Result<Vec<Place<'a>>, Unknown> {
-        let by_address: Numbers<usize> = wanted.iter().map(|one| one.address).zip(0..).collect();
+    ) -> Result<(Vec<Place<'a>>, Hints), Unknown> {
+        let by_address = || -> Numbers<usize> { wanted.iter().map(|one| one.address).zip(0..).collect() };
         let info = self.dwarf.debug_info.reader().slice();
-        let mut places = Vec::new();
-        let mut left = by_address.clone();
-        self.where_they_were(wanted, hints, &mut left, &mut places)?;
+        let mut places = Vec::with_capacity(wanted.len());
+        let mut left = by_address();
+        self.where_they_were(wanted, before, &mut left, &mut places)?;
         self.within(0..info.len(), wanted, &mut left, &mut places)?;
-        *hints = self.hints(wanted, &places)?;
+        let mut hints = self.hints(wanted, &places)?;
         let table = self.dwarf.debug_addr.reader().slice();
         if table.is_empty() {
-            return Ok(places);
+            return Ok((places, hints));
         }
 
         // The places of the wanted addresses in the table of all units.
         let width = usize::from(self.address_size());
+        let by_address = by_address();
         let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, *by_address.get(&little(bytes.get(..width)?)?)?));
         let known: Vec<(usize, usize)> = table.windows(width).step_by(4).enumerate().filter_map(number).collect();
         if known.is_empty() {
-            return Ok(places);
+            return Ok((places, hints));
         }
         for start in self.unit_offsets()?.iter() {
             let unit = self.unit_at(*start)?;
@@ -112,7 +165,7 @@ impl<'a> Builder<'a, '_> {
                 *hint = Some(THROUGH_TABLE);
             }
         }
-        Ok(places)
+        Ok((places, hints))
     }
 
     /// Looks for variables where they were in the image before, and in the units that have changed. Mostly that is all:
@@ -129,35 +182,42 @@ impl<'a> Builder<'a, '_> {
         if hints.lengths.len() != units.len() {
             return Ok(());
         }
-        let changed = |(unit, length): (&Range<usize>, &usize)| (unit.len() != *length).then(|| unit.clone());
-        let mut suspects: Vec<Range<usize>> = units.iter().zip(&hints.lengths).filter_map(changed).collect();
+        // Of each unit, how many it had.
+        let mut counts = vec![0; units.len()];
         let mut hits = Vec::new();
         left.retain(|_, index| match wanted.get(*index).and_then(|one| hints.of.get(&Hints::key(one.symbol))) {
             // It was not described, or it was found by the table.
             Some(None | Some(THROUGH_TABLE)) => false,
-            Some(Some((unit, offset))) => {
-                let unit = units.get(*unit as usize).cloned().unwrap_or_default();
-                hits.push(Hit { offset: unit.start.saturating_add(*offset as usize), wanted: *index });
-                suspects.push(unit);
+            Some(Some((at, offset))) => {
+                if let (Some(unit), Some(count)) = (units.get(*at as usize), counts.get_mut(*at as usize)) {
+                    *count += 1;
+                    hits.push((*at, Hit { offset: unit.start.saturating_add(*offset as usize), wanted: *index }));
+                }
                 true
             }
             None => true,
         });
         let info = self.dwarf.debug_info.reader().slice();
         let width = self.address_size();
-        hits.retain(|hit| {
+        let is_there = |(unit, hit): (u32, Hit)| {
+            // Of dense units all will be read.
+            let (range, count) = units.get(unit as usize).zip(counts.get(unit as usize))?;
+            if range.len().checked_div(*count)? < DENSE {
+                return None;
+            };
             let end = hit.offset.saturating_add(2 + usize::from(width));
-            let Some([length, operation, address @ ..]) = info.get(hit.offset..end) else { return false };
+            let Some([length, operation, address @ ..]) = info.get(hit.offset..end) else { return None };
             let is = wanted.get(hit.wanted).map(|one| one.address);
-            [*length, *operation] == location_of(width) && little(address) == is
-        });
+            ([*length, *operation] == location_of(width) && little(address) == is).then_some(hit)
+        };
+        let mut hits: Vec<Hit> = hits.into_iter().filter_map(is_there).collect();
         hits.sort_unstable_by_key(|hit| hit.offset);
         self.resolve(&hits, wanted, places)?;
-        forget_found(left, places);
-        suspects.sort_unstable_by_key(|unit| unit.start);
-        suspects.dedup();
-        for unit in suspects {
-            self.within(unit, wanted, left, places)?;
+        forget_found(left, wanted, places);
+        for ((unit, length), count) in units.into_iter().zip(&hints.lengths).zip(counts) {
+            if unit.len() != *length || count > 0 {
+                self.within(unit, wanted, left, places)?;
+            }
         }
         Ok(())
     }
@@ -175,10 +235,9 @@ impl<'a> Builder<'a, '_> {
         }
         let bytes = self.dwarf.debug_info.reader().slice().get(part.clone()).unwrap_or_default();
         let hits = direct(bytes, part.start, left, self.address_size());
-        if !hits.is_empty() {
-            self.resolve(&hits, wanted, places)?;
-            forget_found(left, places);
-        }
+        let known = places.len();
+        self.resolve(&hits, wanted, places)?;
+        forget_found(left, wanted, places.get(known..).unwrap_or_default());
         Ok(())
     }
 
@@ -191,12 +250,18 @@ impl<'a> Builder<'a, '_> {
     /// What the image after this one can be helped with.
     fn hints(&self, wanted: &[Wanted<'_>], places: &[Place<'a>]) -> Result<Hints, Unknown> {
         let starts = self.unit_offsets()?;
-        let mut of: Numbers<Option<(u32, u32)>> = wanted.iter().map(|one| (Hints::key(one.symbol), None)).collect();
+        let mut spots = vec![None; wanted.len()];
         for place in places {
             let unit = place.unit.debug_info_offset().and_then(|start| starts.binary_search(&start).ok());
-            if let (Some(unit), Some(one)) = (unit, wanted.get(place.wanted)) {
-                of.insert(Hints::key(one.symbol), Some((unit as u32, place.at as u32)));
+            if let (Some(unit), Some(spot)) = (unit, spots.get_mut(place.wanted)) {
+                *spot = Some((unit as u32, place.at as u32));
             }
+        }
+        let mut of = Numbers::with_capacity_and_hasher(wanted.len(), Default::default());
+        for (one, spot) in wanted.iter().zip(spots) {
+            // Of several that are called alike, one is a help.
+            let known = of.entry(Hints::key(one.symbol)).or_insert(spot);
+            *known = spot.or(*known);
         }
         let lengths = self.unit_ranges(&starts).iter().map(Range::len).collect();
         Ok(Hints { lengths, of })
@@ -252,8 +317,8 @@ impl<'a> Builder<'a, '_> {
             let Some(symbol) = wanted.get(hit.wanted).map(|one| one.symbol) else { continue };
             let mut around = self.entries_around(&unit, hit.offset - start.0, symbol);
             match (around.pop(), around.pop()) {
-                (Some(entry), None) => {
-                    places.push(Place { unit, entry, wanted: hit.wanted, at: hit.offset - start.0 });
+                (Some((entry, says)), None) => {
+                    places.push(Place { unit, entry, says, wanted: hit.wanted, at: hit.offset - start.0 });
                 }
                 (None, _) => {} // other bytes that happen to look like it
                 _ => doubtful.push(hit),
@@ -263,18 +328,18 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// The entries of a variable of this name whose location is at `offset` in the unit.
-    fn entries_around(
-        &self,
-        unit: &Handle<'a>,
-        offset: usize,
-        symbol: &str,
-    ) -> Vec<DebuggingInformationEntry<Reader<'a>>> {
+    fn entries_around(&self, unit: &Handle<'a>, offset: usize, symbol: &str) -> Vec<(UnitOffset, Says<'a>)> {
         let earliest = unit.root_offset().0;
         let entry = |start: usize| {
             let start = UnitOffset(start);
-            let there = start.0 >= earliest && self.has_location_at(unit, start, offset) == Some(true);
-            let entry = if there { unit.entry(start).ok()? } else { return None };
-            self.is_called(unit, &entry, symbol, 0).then_some(entry)
+            let mut raw = if start.0 >= earliest { unit.entries_raw(Some(start)).ok()? } else { return None };
+            let abbreviation = raw.read_abbreviation().ok()??;
+            if !may_have_location(abbreviation.tag()) {
+                return None;
+            }
+            let says = Says::read(&mut raw, abbreviation.attributes()).ok()?;
+            let is_it = says.location == Some(offset) && self.is_called(unit, start, symbol, 0);
+            is_it.then_some((start, says))
         };
         let forms = self.forms(unit);
         let distances = forms.distances.iter().filter_map(|distance| offset.checked_sub(*distance));
@@ -316,45 +381,17 @@ impl<'a> Builder<'a, '_> {
         forms
     }
 
-    /// Does what starts there, read as an entry, have its location at `offset`?
-    fn has_location_at(&self, unit: &Unit<Reader<'a>>, start: UnitOffset, offset: usize) -> Option<bool> {
-        let mut raw = unit.entries_raw(Some(start)).ok()?;
-        let abbreviation = raw.read_abbreviation().ok()??;
-        if !may_have_location(abbreviation.tag()) {
-            return None;
-        }
-        for attribute in abbreviation.attributes() {
-            let at = raw.next_offset().0;
-            if at > offset {
-                return None;
-            }
-            if attribute.name() == c::DW_AT_location {
-                let form = matches!(attribute.form(), c::DW_FORM_exprloc | c::DW_FORM_block1);
-                return Some(form && at == offset);
-            }
-            raw.read_attribute(*attribute).ok()?;
-        }
-        None
-    }
-
     /// Is the name of the entry, or of what it defines, part of this symbol?
-    fn is_called(
-        &self,
-        unit: &Handle<'a>,
-        entry: &DebuggingInformationEntry<Reader<'a>>,
-        symbol: &str,
-        depth: u32,
-    ) -> bool {
+    fn is_called(&self, unit: &Handle<'a>, entry: UnitOffset, symbol: &str, depth: u32) -> bool {
+        let Ok(entry) = unit.entry(entry) else { return false };
         let name = entry.attr_value(c::DW_AT_name).and_then(|name| self.dwarf.attr_string(unit, name).ok());
         if let Some(name) = name {
             let name = name.slice();
             return !name.is_empty() && (symbol.as_bytes() == name || memmem::find(symbol.as_bytes(), name).is_some());
         }
-        let Some(origin) = origin(entry) else { return false };
-        depth < 4
-            && self.referred(unit, origin).is_ok_and(|(unit, offset)| {
-                unit.entry(offset).is_ok_and(|entry| self.is_called(&unit, &entry, symbol, depth + 1))
-            })
+        let origin = origin(&entry).filter(|_| depth < 4);
+        let origin = origin.and_then(|origin| self.referred(unit, origin).ok());
+        origin.is_some_and(|(unit, entry)| self.is_called(&unit, entry, symbol, depth + 1))
     }
 
     /// Finds the entries of these locations by reading the unit from its beginning.
@@ -368,14 +405,20 @@ impl<'a> Builder<'a, '_> {
             let Some(abbreviation) = raw.read_abbreviation()? else { continue };
             // Other bytes that happen to look like a location.
             while left.next_if(|(offset, _)| *offset < entry.0).is_some() {}
-            let has = |offset: usize| {
-                may_have_location(abbreviation.tag()) && self.has_location_at(&unit, entry, offset) == Some(true)
-            };
-            if let Some((at, wanted)) = left.next_if(|(offset, _)| has(*offset)) {
-                let entry = unit.entry(entry)?;
-                places.push(Place { unit: unit.clone(), entry, wanted, at });
+            if !may_have_location(abbreviation.tag()) {
+                let next = sibling(&mut raw, abbreviation)?;
+                let goal = left.peek().map(|(offset, _)| *offset);
+                if let Some(next) = next.filter(|next| next.0 > entry.0 && goal.is_some_and(|goal| next.0 <= goal)) {
+                    raw = unit.entries_raw(Some(next))?;
+                }
+                continue;
             }
-            raw.skip_attributes(abbreviation.attributes())?;
+            let says = Says::read(&mut raw, abbreviation.attributes())?;
+            let Some(location) = says.location else { continue };
+            while left.next_if(|(offset, _)| *offset < location).is_some() {}
+            if let Some((at, wanted)) = left.next_if(|(offset, _)| *offset == location) {
+                places.push(Place { unit: unit.clone(), entry, says, wanted, at });
+            }
         }
         Ok(())
     }
@@ -398,13 +441,19 @@ fn table_len(table: &[u8], unit: &Unit<Reader<'_>>) -> usize {
 }
 
 pub(super) fn little(bytes: &[u8]) -> Option<u64> {
-    (bytes.len() <= 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    if let Ok(word) = bytes.try_into() {
+        return Some(u64::from_le_bytes(word));
+    }
+    (bytes.len() < 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 /// Takes the variables out that have been found.
-fn forget_found(left: &mut Numbers<usize>, places: &[Place<'_>]) {
-    let found: Numbers<()> = places.iter().map(|place| (place.wanted as u64, ())).collect();
-    left.retain(|_, wanted| !found.contains_key(&(*wanted as u64)));
+fn forget_found(left: &mut Numbers<usize>, wanted: &[Wanted<'_>], places: &[Place<'_>]) {
+    for place in places {
+        if let Some(one) = wanted.get(place.wanted) {
+            left.remove(&one.address);
+        }
+    }
 }
 
 /// How a location begins that holds an address: its length, and what it is.

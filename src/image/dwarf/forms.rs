@@ -4,7 +4,7 @@
 //! some. The location is then an expression that puts the value together, and the bytes at the symbol mean something else.
 
 use super::super::debug::{Found, Numbers, Unknown, Wanted};
-use super::find::{little, may_have_location};
+use super::find::{little, may_have_location, origin};
 use super::units::{Builder, Handle};
 use super::{Entry, Expression};
 use gimli::{AttributeValue, DebugInfoOffset, Operation, Section as _, UnitType, constants as c};
@@ -125,7 +125,7 @@ impl<'a> Builder<'a, '_> {
         if count < 2 || addresses.is_empty() {
             return Ok(());
         }
-        if let Ok(ty) = self.of_variable(unit, entry, &mut found.types, 0) {
+        if let Ok(ty) = self.of_variable(unit, entry.attr_value(c::DW_AT_type), origin(entry), &mut found.types, 0) {
             found.types.signature(ty).hash(&mut form);
         }
         for (index, nth) in addresses {

@@ -64,15 +64,11 @@ fn in_image(asked: &Asked<'_>) -> Result<Found, Unknown> {
 fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown> {
     let Asked { source: Source { path, .. }, wanted, before, .. } = *asked;
     let dwarf = sections.dwarf();
-    let mut found = Found {
-        of: vec![None; wanted.len()],
-        scopes: vec![None; wanted.len()],
-        hints: before.clone(),
-        ..Found::default()
-    };
+    let mut found = Found { of: vec![None; wanted.len()], scopes: vec![None; wanted.len()], ..Found::default() };
     let builder = Builder::new(&dwarf);
     let mut split = Vec::new();
-    let places = builder.places(wanted, &mut found.hints, &mut split)?;
+    let (places, hints) = builder.places(wanted, before, &mut split)?;
+    found.hints = hints;
     answer(&builder, &places, asked, &mut found);
 
     // Units whose entries are in files of their own.
@@ -105,10 +101,16 @@ fn open(wanted: &[Wanted<'_>], found: &Found, which: impl Fn(&Wanted<'_>) -> boo
 
 /// Gives the same type to all symbols of one address.
 fn share(wanted: &[Wanted<'_>], of: &mut [Option<TypeId>]) {
-    let known = wanted.iter().zip(of.iter()).filter_map(|(one, ty)| Some((one.address, (*ty)?)));
-    let known: Numbers<TypeId> = known.collect();
-    for (one, ty) in wanted.iter().zip(of) {
-        *ty = ty.or_else(|| known.get(&one.address).copied());
+    let open = wanted.iter().zip(of.iter()).filter(|(_, ty)| ty.is_none());
+    let mut known: Numbers<Option<TypeId>> = open.map(|(one, _)| (one.address, None)).collect();
+    if known.is_empty() {
+        return;
+    }
+    for (one, ty) in wanted.iter().zip(of.iter()).filter(|(_, ty)| ty.is_some()) {
+        known.entry(one.address).and_modify(|known| *known = *ty);
+    }
+    for (one, ty) in wanted.iter().zip(of).filter(|(_, ty)| ty.is_none()) {
+        *ty = known.get(&one.address).copied().flatten();
     }
 }
 

@@ -100,7 +100,7 @@ impl Part<'_> {
         }
         let dwarf = sections.dwarf();
         let builder = Builder::new(&dwarf);
-        let places = builder.places(&moved, &mut Hints::default(), &mut Vec::new())?;
+        let (places, _) = builder.places(&moved, &Hints::default(), &mut Vec::new())?;
         super::answer(&builder, &places, &Asked { wanted: &moved, ..*asked }, found);
         Ok(true)
     }

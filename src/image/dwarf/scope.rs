@@ -22,7 +22,7 @@ impl<'a> Builder<'a, '_> {
     /// Finds the scopes of the entries that were found.
     pub(super) fn scopes(&self, places: &[Place<'a>], wanted: &[Wanted<'_>], found: &mut Found) {
         let target = |place: &Place<'a>| {
-            let (unit, entry) = self.declaration(&place.unit, place.entry.offset(), 0).ok()?;
+            let (unit, entry) = self.declaration(&place.unit, place.entry, 0).ok()?;
             Some(Target { unit, entry, wanted: place.wanted })
         };
         let mut targets: Vec<Target<'a>> = places.iter().filter_map(target).collect();
@@ -166,7 +166,7 @@ impl<'a> Builder<'a, '_> {
 }
 
 /// Reads the rest of an entry: where the next one on its level begins, if it says so.
-fn sibling<'a>(
+pub(super) fn sibling<'a>(
     raw: &mut EntriesRaw<'_, super::Reader<'a>>,
     abbreviation: &Abbreviation,
 ) -> Result<Option<UnitOffset>, Unknown> {

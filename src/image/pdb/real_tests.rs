@@ -316,8 +316,8 @@ fn scopes_tell_statics_of_one_name_apart() {
         let wanted = [find("over::k"), find("over::k.1")];
         let (path, bytes) = (guest.path(), &guest.bytes);
         let known = Known::read(Source::original(bytes, &path), &wanted, None);
-        let scopes = known.scopes(Source::original(bytes, &path), &wanted);
-        scopes.into_iter().map(|scope| scope.unwrap()).collect::<Vec<_>>()
+        let scopes = known.scopes(Source::original(bytes, &path), &[(0, wanted[0]), (1, wanted[1])]);
+        [scopes[&0], scopes[&1]]
     };
     let (before, after) = (scopes(&source), scopes(&turned));
     assert_ne!(before[0].function, before[1].function);
