@@ -200,9 +200,7 @@ impl Machine {
 
     /// Has rustup bring the standard library, where there is one, so that it need not be compiled several times.
     pub(crate) fn add_std(&self) -> Result<()> {
-        // With MinGW all has been tried with what is compiled here.
-        let wanted = self.foreign && !self.triple.ends_with("windows-gnu");
-        if wanted && !self.has_std()? && tools::exists("rustup") && std::env::var_os("RUSTC").is_none() {
+        if self.foreign && !self.has_std()? && tools::exists("rustup") && std::env::var_os("RUSTC").is_none() {
             let _ = tools::run(command("rustup").args(["target", "add", self.triple])).inspect_err(|error| {
                 println!("{error:#}; it is compiled instead");
             });

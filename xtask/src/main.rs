@@ -1,6 +1,7 @@
 //! The commands of this repository: `cargo xtask <command>`.
 
 mod bench;
+mod beside;
 mod checks;
 mod cmake;
 mod demo;

@@ -32,7 +32,7 @@ pub(crate) fn native(machine: &Machine) -> Result<String> {
     if !exists("cargo-nextest") {
         command.args(["--lib", "--bins", "--tests"]);
     }
-    counting_skipped(command.env("CR_LIB_DIR", machine.lib_dir()))
+    counting_skipped(machine, command.env("CR_LIB_DIR", machine.lib_dir()))
 }
 
 /// The suites in Rust as programs of another machine.
@@ -81,7 +81,7 @@ pub(crate) fn foreign_c(machine: &Machine) -> Result<String> {
     environment.extend(machine.runner_environment());
     build_c(&environment)?;
     command.envs(environment);
-    counting_skipped(&mut command)
+    counting_skipped(machine, &mut command)
 }
 
 /// Tests in processes of their own, if the program for it is there.
@@ -96,8 +96,8 @@ fn runner(mut cargo: Command) -> Command {
 }
 
 /// Runs tests and tells which of them were skipped, and why; the remark says how many.
-fn counting_skipped(command: &mut Command) -> Result<String> {
-    let list = work_dir().join("skipped");
+fn counting_skipped(machine: &Machine, command: &mut Command) -> Result<String> {
+    let list = work_dir().join(format!("skipped-{}", machine.triple));
     fs::create_dir_all(work_dir())?;
     fs::write(&list, "")?;
     let result = tools::run(command.env("CR_TEST_SKIPPED", &list));

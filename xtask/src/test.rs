@@ -5,7 +5,7 @@ use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
 use crate::{
-    bench, checks, demo, header, libs, microsoft, musl, packages, platforms, readme, suites, symbols, wine, zig,
+    bench, beside, checks, demo, header, libs, microsoft, musl, packages, platforms, readme, suites, symbols, wine, zig,
 };
 use anyhow::{Result, bail};
 
@@ -86,12 +86,24 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
 /// From here everything can be tested that can be tested without the machine.
 const ALL_FROM: &str = "x86_64-unknown-linux-gnu";
 
-/// The steps for one platform, which is this machine if none is named, or for all.
+/// The steps for this machine, and in a process beside them those for Windows.
+fn native_and_windows(machine: &'static Machine) -> Result<Vec<Step>> {
+    let mut steps = native(machine)?;
+    if let Some(windows) = beside::machine().filter(|_| machine.triple == ALL_FROM) {
+        let name = |what: &str| Ok::<_, anyhow::Error>(format!("{}: {what}", platforms::name(windows.triple)?));
+        steps.insert(1, Step::new(name("begin")?, || beside::start(windows)));
+        steps.push(Step::with_remark(name("all steps, to their end")?, || beside::finish(windows)));
+    }
+    Ok(steps)
+}
+
+/// The steps for one platform, for this machine and Windows if none is named, or for all.
 fn steps(target: Option<&str>, all: bool) -> Result<Vec<Step>> {
     let machine = machine::native()?;
     let native = || if cfg!(target_os = "linux") { native(machine) } else { native_elsewhere(machine) };
     match target {
         Some(triple) if triple == machine.triple => native(),
+        None if !all && cfg!(target_os = "linux") => native_and_windows(machine),
         None if !all => native(),
         None if machine.triple != ALL_FROM => bail!("all platforms are tested from {ALL_FROM}, not from here"),
         None => {
