@@ -181,7 +181,13 @@ pub(crate) fn fetch_content(way: Way) -> Result<()> {
 
 pub(crate) fn fetch_content_archive(way: Way) -> Result<()> {
     let archive = archive()?;
-    let settings = ["-DCR_FROM=FetchContent".to_owned(), format!("-DCR_URL=file://{}", archive.display())];
+    // All is compiled anew, as its sources are elsewhere. How well is not what is tested, and would take minutes.
+    let quick = "--config profile.release.lto=false --config profile.release.opt-level=0";
+    let settings = [
+        "-DCR_FROM=FetchContent".to_owned(),
+        format!("-DCR_URL=file://{}", archive.display()),
+        format!("-DCR_CARGO_FLAGS={quick} --config profile.release.codegen-units=256"),
+    ];
     consume("archive", way, &settings)
 }
 
