@@ -1,13 +1,15 @@
 //! `cargo xtask test`: everything that can be tested on this machine.
 
+use crate::beside::Beside;
 use crate::cmake::{self, WAYS};
 use crate::machine::{self, Machine};
 use crate::steps::{self, Step};
 use crate::tools::{self, cargo};
 use crate::{
-    bench, beside, checks, demo, header, libs, microsoft, musl, packages, platforms, readme, suites, symbols, wine, zig,
+    bench, checks, demo, header, libs, microsoft, musl, packages, platforms, readme, suites, symbols, wine, zig,
 };
 use anyhow::{Result, bail};
+use std::rc::Rc;
 
 /// The steps, in an order that shows cheap mistakes first. A later step may use what an earlier one built.
 fn native(machine: &'static Machine) -> Result<Vec<Step>> {
@@ -86,13 +88,19 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
 /// From here everything can be tested that can be tested without the machine.
 const ALL_FROM: &str = "x86_64-unknown-linux-gnu";
 
-/// The steps for this machine, and in a process beside them those for Windows.
+/// What is tested there with every change.
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+
+/// The steps for this machine, and beside them those for Windows, if all can be tested from here.
 fn native_and_windows(machine: &'static Machine) -> Result<Vec<Step>> {
     let mut steps = native(machine)?;
-    if let Some(windows) = beside::machine().filter(|_| machine.triple == ALL_FROM) {
-        let name = |what: &str| Ok::<_, anyhow::Error>(format!("{}: {what}", platforms::name(windows.triple)?));
-        steps.insert(1, Step::new(name("begin")?, || beside::start(windows)));
-        steps.push(Step::with_remark(name("all steps, to their end")?, || beside::finish(windows)));
+    if machine.triple == ALL_FROM {
+        let windows = machine::find(WINDOWS)?;
+        let platform = platforms::name(WINDOWS)?;
+        let beside = Rc::new(Beside::new(windows));
+        let (first, last) = (Rc::clone(&beside), beside);
+        steps.insert(1, Step::new(format!("{platform}: begin"), move || first.start()));
+        steps.push(Step::with_remark(format!("{platform}: all steps, to their end"), move || last.finish()));
     }
     Ok(steps)
 }
