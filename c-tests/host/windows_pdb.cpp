@@ -135,6 +135,12 @@ SCENARIO(windows_guest_of_microsofts_abi_with_a_pdb) {
     task.what = WINDOWS_RAISE;
     CHECK_EQ(-1, cr_plugin_update(ctx));
     CHECK_EQ(CR_SEGFAULT, ctx.failure);
+    const cr_crash *crash = cr_plugin_crash(ctx);
+    CHECK(crash != nullptr && crash->frame_count > 0);
+    const cr_crash_frame &frame = *crash->frames[0];
+    CHECK_TEXT("cr_main", frame.function);
+    CHECK_TEXT("microsoft.c", frame.file + std::string(frame.file).find_last_of("/\\") + 1);
+    CHECK_EQ(12, frame.line); // of the guest's source
     task.what = WINDOWS_NOTHING;
     CHECK_EQ(1102, cr_plugin_update(ctx));
     CHECK_EQ(1, ctx.version);

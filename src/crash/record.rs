@@ -1,10 +1,11 @@
 //! The record in the form that C sees, with all that it points to.
 
 use super::Crash;
-use super::symbols::{Images, Line};
+use super::symbols::Images;
 use super::unwind::{self, Frame};
 use crate::abi::{cr_access, cr_crash, cr_crash_frame};
 use crate::guard::{Access, Saved};
+use crate::image::Line;
 use crate::plugin::c_text;
 use crate::sys::fault;
 use core::ffi::{CStr, c_char};

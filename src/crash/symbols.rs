@@ -1,9 +1,9 @@
 //! The images that a backtrace leads through: which one an address is in, and what its file says of it.
 
-use crate::image::{self, Region, Source, Target};
+use crate::image::{self, Line, Lines, Region, Source, Target};
 use crate::sys::{self, Module};
 use addr2line::{Loader, demangle_auto};
-use core::cell::OnceCell;
+use core::cell::{OnceCell, RefCell};
 use core::ops::Range;
 use memmap2::Mmap;
 use std::fs::File;
@@ -20,14 +20,8 @@ pub(super) struct Image {
     code: OnceCell<Vec<Range<usize>>>,
     /// Its debug information and symbols.
     loader: OnceCell<Option<Loader>>,
-}
-
-/// A function, and where in its source.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) function: Option<String>,
-    pub(super) file: Option<String>,
-    pub(super) line: u32,
+    /// Or its PDB.
+    pdb: OnceCell<Option<RefCell<Lines>>>,
 }
 
 impl Images {
@@ -49,7 +43,8 @@ impl Images {
 
 impl Image {
     fn new(module: Module) -> Image {
-        Image { module, bytes: OnceCell::new(), code: OnceCell::new(), loader: OnceCell::new() }
+        let (bytes, code, loader) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Image { module, bytes, code, loader, pdb: OnceCell::new() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -100,6 +95,11 @@ impl Image {
         let offset = self.offset(address) as u64;
         let loader = self.loader.get_or_init(|| Loader::new(&self.module.file).ok()).as_ref();
         let mut lines = loader.map(|loader| debug_lines(loader, offset)).unwrap_or_default();
+        if cfg!(windows) && lines.is_empty() {
+            let open = || Some(RefCell::new(Lines::of(Source::original(self.bytes()?, self.path()))?));
+            let pdb = self.pdb.get_or_init(open).as_ref();
+            lines = pdb.map(|pdb| pdb.borrow_mut().at(offset)).unwrap_or_default();
+        }
         // Without debug information there may be a symbol, and of a stripped image those that it exports.
         if lines.last().is_none_or(|line| line.function.is_none()) {
             let name = loader.and_then(|loader| symbol(loader, offset)).map(str::to_owned);

@@ -27,7 +27,7 @@ use crate::error::Error;
 use core::ops::Range;
 pub(crate) use exports::exported_function;
 pub(crate) use listing::Listing;
-pub(crate) use pdb::Pdb;
+pub(crate) use pdb::{Line, Lines, Pdb};
 pub(crate) use stay::reasons_to_stay;
 pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
 

@@ -3,14 +3,18 @@
 //! A debugger opens the PDB that the record of a loaded image names, and keeps it open, so the linker could not write
 //! the next one. The copies of a guest therefore get a PDB of their own, and the name of it.
 //!
-//! What is in it is read by the modules below this one: symbols, and the types of variables.
+//! What is in it is read by the modules below this one: symbols, the types of variables, and
+//! the lines of functions.
 
 mod build;
 mod definitions;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod lines;
 #[cfg(all(test, target_os = "linux"))] // they run compilers of this system
+mod lines_tests;
+#[cfg(all(test, target_os = "linux"))] // as above
 pub(crate) mod real_tests;
 mod records;
 mod scope;
@@ -18,6 +22,7 @@ mod symbols;
 mod types;
 
 use super::Patch;
+pub(crate) use lines::{Line, Lines};
 use std::path::{Path, PathBuf};
 pub(super) use symbols::{Within, symbols};
 pub(super) use types::variables;

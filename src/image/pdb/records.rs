@@ -28,6 +28,10 @@ pub(super) mod leaf {
     pub(in super::super) const STRUCTURE2: u16 = 0x1609;
     pub(in super::super) const UNION2: u16 = 0x160a;
     pub(in super::super) const INTERFACE2: u16 = 0x160b;
+    /// Of the other stream: functions, members, and texts.
+    pub(in super::super) const FUNC_ID: u16 = 0x1601;
+    pub(in super::super) const MFUNC_ID: u16 = 0x1602;
+    pub(in super::super) const STRING_ID: u16 = 0x1605;
 }
 
 /// What a list of fields consists of.
@@ -59,6 +63,10 @@ const HAS_UNIQUE_NAME: u16 = 1 << 9;
 pub(super) const FIRST: u32 = 0x1000;
 
 const TPI: StreamIndex = StreamIndex(2);
+/// The stream of what is no type but is named like one, in the same form.
+const IPI: StreamIndex = StreamIndex(4);
+
+type Pdb<'s, S> = pdb2::PDB<'s, S>;
 
 /// The stream, and where each of its records begins.
 pub(super) struct Records<'s> {
@@ -78,8 +86,16 @@ pub(super) fn damaged(what: &str) -> Unknown {
 }
 
 impl<'s> Records<'s> {
-    pub(super) fn of<S: pdb2::Source<'s> + Send + 's>(pdb: &mut pdb2::PDB<'s, S>) -> Result<Records<'s>, Unknown> {
-        let bytes = Box::new(pdb.raw_stream(TPI)?.ok_or(Unknown::Absent)?);
+    pub(super) fn types<S: pdb2::Source<'s> + Send + 's>(pdb: &mut Pdb<'s, S>) -> Result<Records<'s>, Unknown> {
+        Records::of(pdb, TPI)
+    }
+
+    pub(super) fn ids<S: pdb2::Source<'s> + Send + 's>(pdb: &mut Pdb<'s, S>) -> Result<Records<'s>, Unknown> {
+        Records::of(pdb, IPI)
+    }
+
+    fn of<S: pdb2::Source<'s> + Send + 's>(pdb: &mut Pdb<'s, S>, stream: StreamIndex) -> Result<Records<'s>, Unknown> {
+        let bytes = Box::new(pdb.raw_stream(stream)?.ok_or(Unknown::Absent)?);
         let mut head = Cursor(&bytes);
         let (_version, header, first) = (head.u32(), head.u32(), head.u32());
         if first != Some(FIRST) {

@@ -20,7 +20,7 @@ pub(super) fn in_file(mut file: File, asked: &Asked<'_>) -> Result<Found, Unknow
         addresses.get(next).is_some_and(|address| *address < part.end)
     };
     let streams = Streams::of(&mut file, &mut { is_wanted })?;
-    let records = Records::of(&mut file.pdb)?;
+    let records = Records::types(&mut file.pdb)?;
     let builder = Builder::new(&records, file.word());
     let mut found = Found { of: vec![None; asked.wanted.len()], scopes: Vec::new(), ..Found::default() };
     match asked.what {
