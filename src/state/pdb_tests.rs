@@ -344,6 +344,7 @@ fn statics_of_blocks_that_cannot_be_told_apart_begin_anew_and_it_is_said() {
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")] // the guests are for 64 bits, and here their pointers are this process's
 fn pointers_follow_functions_variables_and_fields() {
     let old = "static int helper(int x) { return x + 1; } int (*function)(int) S = helper;
         struct pair { int a, b; }; struct pair pair S = {7, 8}; struct pair *whole S; int *field S; int lone S = 3; int *to S;
