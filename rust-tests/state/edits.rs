@@ -1,6 +1,6 @@
 //! Edits of the variables themselves.
 
-use crate::fixture::{Entry, c, cpp, each};
+use crate::fixture::{Entry, Guest, Toolchain, c, cpp, each, reload};
 use cr::host::StateKind;
 
 /// What is said of a variable, without what is in addition.
@@ -231,4 +231,52 @@ fn ten_thousand_variables() {
     let run = crate::fixture::reload(&old, &new);
     assert_eq!(run.io[20], expected);
     assert_eq!(run.report().len(), 10_001);
+}
+
+#[test]
+fn hidden_variables_are_the_programs() {
+    let old = c(
+        "__attribute__((visibility(\"hidden\"))) int points; __attribute__((visibility(\"hidden\"))) int tagged CR_STATE = 1;",
+        "KEEP(points); KEEP(tagged); points = 7; tagged = 8;",
+    );
+    let new = c(
+        "__attribute__((visibility(\"hidden\"))) int tagged CR_STATE = 1; static int more[20];
+         __attribute__((visibility(\"hidden\"))) int points;",
+        "KEEP(points); KEEP(tagged); KEEP(more); io[0] = points; io[1] = tagged;",
+    );
+    each(&old, &new, |run, toolchain| assert_eq!(run.io[..2], [7, 8], "{toolchain:?} {:?}", run.report()));
+}
+
+#[test]
+fn versions_of_symbols_are_told_apart() {
+    const SYMVER: [Toolchain; 5] = [
+        Toolchain { compiler: "gcc", flags: &["-O1", "-fuse-ld=bfd", "-Wl,--version-script=versions.map"] },
+        Toolchain { compiler: "gcc", flags: &["-O1", "-fuse-ld=gold", "-Wl,--version-script=versions.map"] },
+        Toolchain { compiler: "gcc", flags: &["-O1", "-g", "-fuse-ld=mold", "-Wl,--version-script=versions.map"] },
+        Toolchain { compiler: "clang", flags: &["-O1", "-fuse-ld=lld", "-Wl,--version-script=versions.map"] },
+        Toolchain { compiler: "clang", flags: &["-O1", "-g", "-fuse-ld=lld", "-Wl,--version-script=versions.map"] },
+    ];
+    let with_versions = |mut guest: Guest, newest: &str| {
+        let nodes = format!("V1 {{ global: cr_main; local: *; }};\n{newest} {{ global: counter; }} V1;\n");
+        guest.files.push(("versions.map".into(), nodes));
+        guest
+    };
+    let old = c(
+        "int first CR_STATE = 1; __asm__(\".symver first, counter@V1\");
+         int second CR_STATE = 2; __asm__(\".symver second, counter@@V2\"); int single CR_STATE; __asm__(\".symver single, single@@V2\");",
+        "KEEP(first); KEEP(second); KEEP(single); first = 10; second = 20; single = 30;",
+    );
+    // They change places, and the versions are others.
+    let new = c(
+        "int single CR_STATE; __asm__(\".symver single, single@@V3\"); int more CR_STATE = 3;
+         long long second CR_STATE = 2; __asm__(\".symver second, counter@@V3\");
+         int first CR_STATE = 1; __asm__(\".symver first, counter@V1\");",
+        "KEEP(first); KEEP(second); KEEP(single); KEEP(more); io[0] = first; io[1] = second; io[2] = single;",
+    );
+    let (old, new) = (with_versions(old, "V2"), with_versions(new, "V3"));
+    for toolchain in SYMVER {
+        let (Some(old), Some(new)) = (old.build(toolchain), new.build(toolchain)) else { continue };
+        let run = reload(&old, &new);
+        assert_eq!(run.io[..3], [10, 20, 30], "{toolchain:?} {:?}", run.report());
+    }
 }

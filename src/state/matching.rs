@@ -134,6 +134,7 @@ impl Matching {
         let mut matching =
             Matching { new_of: old_keys.iter().map(fate).collect(), claims: new_keys.iter().map(claim).collect() };
         matching.by_rename(old, new, renames);
+        matching.by_alias(old, new);
         let left = matching.by_unique_name(&old_keys, &new_keys);
         let items = items([old, new], [&old_keys, &new_keys], &left);
         let groups = || items.chunk_by(|a, b| a.group == b.group);
@@ -148,7 +149,6 @@ impl Matching {
         for group in groups() {
             matching.by_group(group, &context);
         }
-        matching.by_alias(old, new);
         matching.by_plain_name(&old_keys, &new_keys);
         matching
     }
@@ -275,8 +275,10 @@ impl Matching {
             }
             let (old, new) = self.open(items);
             let is_rust = |index: &u32| context.old.get(*index).is_some_and(|variable| names::is_rust(&variable.name));
-            // Two files of one name, which the linker gets in the order that it got them in.
-            if old.len() == new.len() && !old.iter().any(is_rust) {
+            // Two files of one name, which the linker gets in the order that it got them in. (Several global variables of
+            // one name have got it by `.symver`.)
+            let is_static = |index: &u32| context.old.get(*index).is_some_and(|variable| variable.place.local);
+            if old.len() == new.len() && old.iter().all(is_static) && !old.iter().any(is_rust) {
                 old.iter().zip(new).for_each(|(old, new)| self.join(*old, new));
             }
         }
@@ -349,20 +351,22 @@ impl Matching {
         (old.collect(), new.collect())
     }
 
-    /// Of a variable with several names (aliases), the other version may have another one only, or first.
+    /// Of a variable with several names (aliases), the other version may have another one only, or first. One that no other
+    /// variable has is enough.
     fn by_alias(&mut self, old: &Side<'_>, new: &Side<'_>) {
         if old.aliases.is_empty() && new.aliases.is_empty() {
             return;
         }
-        let names = |side: &Side<'_>| -> Vec<(String, u32)> {
-            let global = (0..).zip(&side.variables).filter(|(_, variable)| !variable.place.local);
-            let global = global.map(|(index, variable)| (variable.name.to_string(), index));
-            global.chain(side.aliases.iter().map(|(index, name)| (name.to_string(), *index))).collect()
-        };
-        let after: HashMap<String, u32> = names(new).into_iter().collect();
-        for (name, before) in names(old) {
-            if let Some(after) = after.get(&name).filter(|after| self.is_open(before) && self.is_free(**after)) {
-                self.join(before, *after);
+        let (before, after) = (owners(old), owners(new));
+        let aliased = |side: &Side<'_>| side.aliases.iter().map(|(index, _)| *index).collect::<HashSet<u32>>();
+        let (old_aliased, new_aliased) = (aliased(old), aliased(new));
+        for (name, old) in all_names(old) {
+            if let (Some(Some(_)), Some(Some(new))) = (before.get(name), after.get(name))
+                && (old_aliased.contains(&old) || new_aliased.contains(new))
+                && self.is_open(old)
+                && self.is_free(*new)
+            {
+                self.join(old, *new);
             }
         }
     }
@@ -403,6 +407,25 @@ impl Matching {
             }
         }
     }
+}
+
+/// The names of the variables that numbers do not make, first those by which they are listed.
+fn all_names<'s>(side: &'s Side<'_>) -> impl Iterator<Item = (&'s str, u32)> {
+    let first = (0..).zip(&side.variables).map(|(index, variable)| (&*variable.name, index));
+    let names = first.chain(side.aliases.iter().map(|(index, name)| (&**name, *index)));
+    names.filter(|(name, _)| {
+        let (key, order) = names::key(name);
+        order == (0, 0) && !key.is_nameless()
+    })
+}
+
+/// The variable of each of these names; None if there are several.
+fn owners<'s>(side: &'s Side<'_>) -> Quick<&'s str, Option<u32>> {
+    let mut owners = Quick::default();
+    for (name, index) in all_names(side) {
+        owners.entry(name).and_modify(|owner| *owner = None).or_insert(Some(index));
+    }
+    owners
 }
 
 /// Are there several that have this name in one file?

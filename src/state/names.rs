@@ -31,10 +31,10 @@ pub(super) type Order = (u64, u64);
 /// Takes off what the compiler has added.
 pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
     // Most names have nothing that is not the programmer's.
-    if !name.starts_with(['_', 'R', 'Z']) && memchr::memchr(b'.', name.as_bytes()).is_none() {
+    if !name.starts_with(['_', 'R', 'Z']) && memchr::memchr2(b'.', b'@', name.as_bytes()).is_none() {
         return (Key { base: name.into(), inner: false }, (0, 0));
     }
-    let mut base = name;
+    let mut base = without_version(name);
     let mut order = (0, 0);
     while let Some((rest, number)) = numbered(base) {
         if let Some(suffix) = SUFFIXES.iter().find(|suffix| rest.ends_with(**suffix)) {
@@ -65,6 +65,15 @@ pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
         return (Key { base: rest.into(), inner: !rest.contains("::") }, order);
     }
     (Key { base: base.into(), inner: base.find('.').is_some_and(|at| at > 0) }, order)
+}
+
+/// `counter@@V2` and `counter@V1` are versions of one name, which `.symver` makes. (In names of Microsoft's compiler the
+/// sign stands elsewhere.)
+fn without_version(name: &str) -> &str {
+    match name.split_once('@') {
+        Some((before, _)) if !before.is_empty() && !before.starts_with('?') => before,
+        _ => name,
+    }
 }
 
 /// A static variable of a function in C++ that is not the first one of its name there: `_ZZ1fvE1k_0`, `_ZZ1fvE1k__10_`.
@@ -189,8 +198,7 @@ fn demangle(name: &str) -> Option<String> {
 /// its key.
 pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     /// Source files of what compilers link into every image.
-    const FILES: [&str; 16] = [
-        "crtstuff.c",
+    const FILES: [&str; 15] = [
         "unwind-dw2.c",
         "unwind-dw2-fde-dip.c",
         "unwind-dw2-fde.c",
@@ -208,6 +216,10 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         "tlsthrd.c",
         "usermatherr.c",
     ];
+    /// What gcc's start files keep. Everything that gold makes static (hidden variables, and those that a version script
+    /// does not name) stands behind the last of them.
+    const START: &str = "crtstuff.c";
+    const OF_START: [&str; 3] = ["completed.", "dtor_idx.", "object."];
     /// The same of MinGW, where files of programs may well have such a name: what holds memory or locks of an image.
     const MINGW: [(&str, &[&str]); 2] = [
         ("misc.c", &["dtoa_CS_init", "dtoa_CritSec", "freelist", "p5s", "private_mem"]),
@@ -266,7 +278,9 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     let prefixed = name.starts_with(['_', 'D'])
         && (PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || GLOBAL.contains(&name));
     let of_file = |file: &str| {
-        FILES.contains(&file) || MINGW.iter().any(|(other, names)| *other == file && names.contains(&name))
+        FILES.contains(&file)
+            || (file == START && OF_START.iter().any(|own| name.starts_with(own)))
+            || MINGW.iter().any(|(other, names)| *other == file && names.contains(&name))
     };
     if prefixed || variable.file.as_deref().is_some_and(of_file) {
         return true;
@@ -322,6 +336,9 @@ mod tests {
             ("h.k.1", "h.k"),
             ("_ZN12_GLOBAL__N_13hidE.0", "_ZN12_GLOBAL__N_13hidE.0"),
             (".5", ".5"),
+            ("counter@@V2", "counter"),
+            ("_ZN4game5scoreE@V_1", "_ZN4game5scoreE"),
+            ("?counter@@3HA", "?counter@@3HA"),
             ("a.", "a."),
             ("_ZN5guest4main5ZEROS17h0123456789abcdefE", "guest::main::ZEROS"),
             ("_ZN5guest4main5ZEROS17hfedcba9876543210E", "guest::main::ZEROS"),

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 pub(super) struct Side<'a> {
     /// In the order of their addresses; those of the run-time are left out.
     pub(super) variables: Vec<Variable<'a>>,
-    /// Other names of them (aliases), by their index.
+    /// Other names of them (aliases, and what has a version by `.symver`), by their index.
     pub(super) aliases: Vec<(u32, Cow<'a, str>)>,
     /// The section of each.
     pub(super) kinds: Vec<SectionKind>,
@@ -26,7 +26,8 @@ impl<'a> Side<'a> {
             let within = |s: &&Section| s.address <= place.address && place.address - s.address < s.size;
             sections.iter().find(within)
         };
-        let variables = image.listing.as_ref()?.variables();
+        let listing = image.listing.as_ref()?;
+        let variables = listing.variables();
         let mut side = Side::default();
         side.variables.reserve(variables.len());
         side.kinds.reserve(variables.len());
@@ -42,7 +43,8 @@ impl<'a> Side<'a> {
             } else if side.variables.last().is_none_or(|last| last.place.address != place.address) {
                 side.kinds.push(section.kind);
                 side.variables.push(variable);
-            } else if !place.local {
+            } else if !place.local || !listing.padded {
+                // Where sizes are not known, labels of the compiler look like static variables.
                 side.aliases.push(((side.variables.len() - 1) as u32, variable.name));
             }
         }

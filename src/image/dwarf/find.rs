@@ -315,20 +315,23 @@ impl<'a> Builder<'a, '_> {
         for hit in hits {
             let unit = unit.clone();
             let Some(symbol) = wanted.get(hit.wanted).map(|one| one.symbol) else { continue };
-            let mut around = self.entries_around(&unit, hit.offset - start.0, symbol);
-            match (around.pop(), around.pop()) {
+            let around = self.entries_around(&unit, hit.offset - start.0);
+            let mut called = around.iter().filter(|(entry, _)| self.is_called(&unit, *entry, symbol, 0));
+            match (called.next().copied(), called.next()) {
                 (Some((entry, says)), None) => {
                     places.push(Place { unit, entry, says, wanted: hit.wanted, at: hit.offset - start.0 });
                 }
-                (None, _) => {} // other bytes that happen to look like it
+                // Other bytes that happen to look like it.
+                (None, _) if around.is_empty() => {}
+                // One that is called otherwise may have several symbols.
                 _ => doubtful.push(hit),
             }
         }
         if doubtful.is_empty() { Ok(()) } else { self.walk(start, &doubtful, places) }
     }
 
-    /// The entries of a variable of this name whose location is at `offset` in the unit.
-    fn entries_around(&self, unit: &Handle<'a>, offset: usize, symbol: &str) -> Vec<(UnitOffset, Says<'a>)> {
+    /// What reads as entries of variables whose location is at `offset` in the unit.
+    fn entries_around(&self, unit: &Handle<'a>, offset: usize) -> Vec<(UnitOffset, Says<'a>)> {
         let earliest = unit.root_offset().0;
         let entry = |start: usize| {
             let start = UnitOffset(start);
@@ -338,8 +341,7 @@ impl<'a> Builder<'a, '_> {
                 return None;
             }
             let says = Says::read(&mut raw, abbreviation.attributes()).ok()?;
-            let is_it = says.location == Some(offset) && self.is_called(unit, start, symbol, 0);
-            is_it.then_some((start, says))
+            (says.location == Some(offset)).then_some((start, says))
         };
         let forms = self.forms(unit);
         let distances = forms.distances.iter().filter_map(|distance| offset.checked_sub(*distance));
