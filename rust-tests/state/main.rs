@@ -17,6 +17,7 @@ mod fixture;
 mod hooks;
 mod modes;
 mod objects;
+mod odd;
 mod pointers;
 mod property;
 mod real;

@@ -17,12 +17,12 @@ const CPP_17: [Toolchain; 4] = [
 ];
 
 #[track_caller]
-fn check(old: &Guest, new: &Guest, expected: &[i64]) {
+pub(crate) fn check(old: &Guest, new: &Guest, expected: &[i64]) {
     check_with(&TOOLCHAINS, old, new, expected);
 }
 
 #[track_caller]
-fn check_with(toolchains: &[Toolchain], old: &Guest, new: &Guest, expected: &[i64]) {
+pub(crate) fn check_with(toolchains: &[Toolchain], old: &Guest, new: &Guest, expected: &[i64]) {
     let mut bad = String::new();
     for toolchain in toolchains.iter().copied() {
         let (Some(before), Some(after)) = (old.build(toolchain), new.build(toolchain)) else { continue };

@@ -116,7 +116,9 @@ impl Types {
             Kind::Integer { signed } => signed.hash(&mut hasher),
             Kind::MemberPointer { layout } => layout.hash(&mut hasher),
             Kind::Enum { signed, names } => (signed, names).hash(&mut hasher),
-            Kind::Bool | Kind::Float | Kind::Pointer | Kind::Opaque => {}
+            // Of one width there are several forms, which the names tell.
+            Kind::Float => ["128", "bf16"].map(|form| ty.name.contains(form)).hash(&mut hasher),
+            Kind::Bool | Kind::Pointer | Kind::Opaque => {}
             Kind::Array { element, count } => {
                 let part = self.entry(*element)?;
                 if part.ty.size.checked_mul(*count) != Some(ty.size) {

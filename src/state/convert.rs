@@ -150,7 +150,9 @@ impl<'a> Converter<'a, '_> {
                 if old_size == 0 || new_size == 0 {
                     return Some(());
                 }
-                if self.sides.old.signature(before) == self.sides.new.signature(after) {
+                if self.sides.old.signature(before) == self.sides.new.signature(after)
+                    || is_text(self.sides.old.get(before)?, self.sides.new.get(after)?)
+                {
                     let size = from.len().min(to.len());
                     to.get_mut(..size)?.copy_from_slice(from.get(..size)?);
                     return Some(());
@@ -220,7 +222,7 @@ impl<'a> Converter<'a, '_> {
             return None;
         };
         let (before, after) = (fields(old_types, before), fields(new_types, after));
-        let lookup = Lookup::new(old_types, &before);
+        let lookup = Lookup::new(old_types, &before, &after);
         let mut left: Vec<Option<&Member>> = before.iter().map(Some).collect();
         let mut pairs = Vec::new();
         for member in after.iter() {
@@ -356,6 +358,12 @@ enum Number {
 fn scalar((old, old_bits): Scalar<'_>, from: &[u8], (new, new_bits): Scalar<'_>, to: &mut [u8]) -> Result<(), String> {
     let unlike = || format!("{} cannot become {}", called(old), called(new));
     let raw = old_bits.read(from).ok_or_else(unlike)?;
+    if matches!((&old.kind, &new.kind), (Kind::Float, Kind::Float))
+        && Form::of(old).is_some_and(|form| Form::of(new) == Some(form))
+    {
+        // Where `long double` is as wide as `_Float128`, it is the same.
+        return new_bits.write(to, raw).ok_or_else(unlike);
+    }
     let signed_value = |signed: bool| {
         let unused = 128 - old_bits.count.min(128) as u32;
         let value = (raw << unused.min(127)) as i128;
@@ -419,6 +427,16 @@ fn scalar((old, old_bits): Scalar<'_>, from: &[u8], (new, new_bits): Scalar<'_>,
         _ => return Err(unlike()),
     };
     new_bits.write(to, value).ok_or_else(unlike)
+}
+
+/// Are the elements of these arrays letters? They are bytes, whether a letter has a sign or not.
+fn is_text(old: &Type, new: &Type) -> bool {
+    let is_byte = |ty: &Type| match &ty.kind {
+        Kind::Integer { .. } => ty.size == 1,
+        Kind::Enum { names, .. } => ty.size == 1 && names.is_empty(), // std::byte
+        _ => false,
+    };
+    is_byte(old) && is_byte(new) && [old, new].iter().any(|ty| matches!(&*ty.name, "char" | "char8_t"))
 }
 
 /// An integer as wide as a pointer.

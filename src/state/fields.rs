@@ -46,13 +46,22 @@ fn moved(place: Place, by: u64) -> Place {
 /// The fields of one version, to be found by those of the other.
 pub(super) struct Lookup<'m> {
     named: HashMap<(&'m str, Role), usize>,
+    /// Base classes of a template, by its name: the arguments may be others if there is one of it in both versions.
+    templates: HashMap<&'m str, usize>,
     /// Unions, with the names of what is in them.
     unnamed: Vec<(usize, Vec<&'m str>)>,
 }
 
 impl<'m> Lookup<'m> {
-    pub(super) fn new(types: &'m Types, fields: &'m [Member]) -> Lookup<'m> {
-        let mut lookup = Lookup { named: HashMap::with_capacity(fields.len()), unnamed: Vec::new() };
+    /// `others` are the fields of the other version, which are looked for.
+    pub(super) fn new(types: &'m Types, fields: &'m [Member], others: &[Member]) -> Lookup<'m> {
+        let is_alone = |name: &str, all: &[Member]| all.iter().filter(|one| template(one) == Some(name)).count() == 1;
+        let template = |(index, field): (usize, &'m Member)| {
+            let name = template(field)?;
+            (is_alone(name, fields) && is_alone(name, others)).then_some((name, index))
+        };
+        let templates = fields.iter().enumerate().filter_map(template).collect();
+        let mut lookup = Lookup { named: HashMap::with_capacity(fields.len()), templates, unnamed: Vec::new() };
         for (index, field) in fields.iter().enumerate() {
             if field.name.is_empty() && field.role == Role::Field {
                 lookup.unnamed.push((index, names(types, field.ty)));
@@ -67,12 +76,19 @@ impl<'m> Lookup<'m> {
     /// its members.
     pub(super) fn find(&self, types: &Types, field: &Member) -> Option<usize> {
         if !field.name.is_empty() || field.role != Role::Field {
-            return self.named.get(&(&*field.name, field.role)).copied();
+            let named = self.named.get(&(&*field.name, field.role));
+            return named.or_else(|| self.templates.get(template(field)?)).copied();
         }
         let members = names(types, field.ty);
         let common = |other: &&(usize, Vec<&str>)| other.1.iter().any(|name| members.contains(name));
         self.unnamed.iter().find(common).map(|(index, _)| *index)
     }
+}
+
+/// What the template of a base class is called.
+fn template(member: &Member) -> Option<&str> {
+    let (name, _) = member.name.split_once('<').filter(|_| member.role == Role::Base)?;
+    Some(name)
 }
 
 /// The names of what is in a type, and in what has no name in it.

@@ -35,7 +35,7 @@ fn step(sides: Sides<'_>, (old, new): (TypeId, TypeId), offset: u64, pointee: Op
             };
             let (had, has) = (fields(sides.old, had), fields(sides.new, has));
             let from = had.iter().find(inside)?;
-            let to = has.get(Lookup::new(sides.new, &has).find(sides.old, from)?)?;
+            let to = has.get(Lookup::new(sides.new, &has, &had).find(sides.old, from)?)?;
             let (Place::Bytes(was), Place::Bytes(is)) = (from.place, to.place) else { return None };
             is.checked_add(step(sides, (from.ty, to.ty), offset - was, pointee, depth + 1)?)
         }
