@@ -9,8 +9,8 @@ use object::LittleEndian as LE;
 use object::read::coff::SectionTable;
 use object::read::elf::ElfFile;
 use object::{
-    BinaryFormat, ExportTarget, NameOrOrdinal, Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionFlags,
-    SectionKind, SymbolFlags, SymbolKind, elf, macho, pe,
+    Architecture, BinaryFormat, ExportTarget, NameOrOrdinal, Object, ObjectSection, ObjectSegment, ObjectSymbol,
+    SectionFlags, SectionKind, SymbolFlags, SymbolKind, elf, macho, pe,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -131,7 +131,11 @@ impl<'a> Theirs<'_, 'a> {
                 _ => kind_of(&section),
             };
             let name = symbol.name().unwrap();
-            let name = if self.file.format() == BinaryFormat::MachO { name.strip_prefix('_')? } else { name };
+            let name = match (self.file.format(), self.file.architecture()) {
+                (BinaryFormat::MachO, _) => name.strip_prefix('_')?,
+                (BinaryFormat::Pe | BinaryFormat::Coff, Architecture::I386) => name.strip_prefix('_').unwrap_or(name),
+                _ => name,
+            };
             let address = symbol.address() - self.base;
             (size > 0).then(|| (name.to_owned(), address, size, format!("{kind:?}"), is_local(symbol)))
         });

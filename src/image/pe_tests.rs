@@ -32,6 +32,8 @@ const SOURCE: &str = "
 const WINDOWS: Target =
     Target { format: Format::Pe, machine: 0, pe_machine: COFF_MACHINE_X86_64, mach_cpu: 0, wide: true, little: true };
 
+const X86: Target = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..WINDOWS };
+
 /// Compiles the source above for this architecture and returns the DLL.
 fn build(architecture: &str, flags: &[&str]) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
@@ -162,8 +164,7 @@ fn other_machines_are_named() {
     assert_eq!(wanted(&narrow), "the image is for X86, this program needs X86_64 with 64 bits");
     // What they are for takes them.
     assert!(parse_as(&arm, Target { pe_machine: COFF_MACHINE_ARM64, ..WINDOWS }, "cr_main").is_ok());
-    let x86 = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..WINDOWS };
-    assert!(parse_as(&narrow, x86, "cr_main").is_ok());
+    assert!(parse_as(&narrow, X86, "cr_main").is_ok());
 }
 
 #[test]

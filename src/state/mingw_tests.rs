@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
+use super::names::is_runtime;
 use super::pdb_tests::{address, carry_memory, memory, parse};
 use crate::abi::cr_mode::CR_UNSAFE;
-use crate::image::Symbol;
-use crate::image::pdb::real_tests::Guest;
+use crate::image::pdb::real_tests::{Guest, X64, X86};
+use crate::image::{Source, Symbol, regions};
 use std::collections::BTreeSet;
 
 /// Its `printf` and its threads are the runtime's, not those of a DLL.
@@ -27,12 +28,13 @@ const SOURCE: &str = "
 /// What the guest itself has.
 const CARRIED: [&str; 4] = ["calls", "counter", "key", "set_by_a_constructor"];
 /// What of the runtime does no harm: plain numbers, and what is for its own developers.
-const HARMLESS: [&str; 7] = [
+const HARMLESS: [&str; 8] = [
     "_pthread_cancelling",
     "_pthread_concur",
     "dummy_concurrency_level",
     "fo",
     "internal_mbstate",
+    "msvcrt__lc_codepage",
     "print_state",
     "s_mbstate",
 ];
@@ -40,7 +42,7 @@ const HARMLESS: [&str; 7] = [
 /// The variables of `.bss` that have taken over what all of it was filled with, `set` apart, which has a value already.
 fn carried(flags: &[&str], set: &str) -> BTreeSet<String> {
     const FILL: u8 = 0x11;
-    let (old, new) = (Guest::build_mingw(SOURCE, flags), Guest::build_mingw(SOURCE, flags));
+    let (old, new) = (Guest::build_mingw(X64, SOURCE, flags), Guest::build_mingw(X64, SOURCE, flags));
     let (before, after) = (parse(&old), parse(&new));
     let (mut from, mut to) = (memory(&old, &before), memory(&new, &after));
     for section in before.state.iter().filter(|section| section.name == ".bss") {
@@ -73,6 +75,24 @@ fn variables_of_the_c_runtime_are_not_carried() {
         let mut found = carried(flags, "__proc_attached");
         found.retain(|name| !HARMLESS.contains(&&**name));
         assert_eq!(found, CARRIED.map(str::to_owned).into(), "{flags:?}");
+    }
+}
+
+/// The names of C have an underscore more there.
+#[test]
+fn variables_of_the_c_runtime_for_32_bits_are_known() {
+    for flags in [&["-O0"][..], &["-O2"], &["-O0", "-static"], &["-O0", "-g0"], &["-O0", "-g0", "-static"]] {
+        let guest = Guest::build_mingw(X86, SOURCE, flags);
+        let path = guest.path();
+        let regions = regions(Source::original(&guest.bytes, &path), X86).unwrap();
+        let zero = regions.iter().find(|region| region.name == ".bss").unwrap();
+        let is_in = |address: u64| (zero.address..zero.address + zero.size).contains(&address);
+        let symbols = guest.symbols();
+        let found = symbols.iter().filter(|symbol| is_in(symbol.place.address) && !is_runtime(symbol, &symbol.name));
+        let names = found.map(|symbol| symbol.name.split('.').next().unwrap().to_owned());
+        // Labels of the linker's begin with a dot.
+        let names: BTreeSet<String> = names.filter(|name| !name.is_empty() && !HARMLESS.contains(&&**name)).collect();
+        assert_eq!(names, CARRIED.map(str::to_owned).into(), "{flags:?}");
     }
 }
 

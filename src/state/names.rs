@@ -198,7 +198,7 @@ fn demangle(name: &str) -> Option<String> {
 /// its key.
 pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     /// Source files of what compilers link into every image.
-    const FILES: [&str; 15] = [
+    const FILES: [&str; 16] = [
         "unwind-dw2.c",
         "unwind-dw2-fde-dip.c",
         "unwind-dw2-fde.c",
@@ -206,9 +206,10 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         "libgcc2.c",
         "atexit.c",
         "gmon-start.c",
-        // MinGW's.
+        // MinGW's. Tables of COFF cut names to fourteen letters.
         "crt_handler.c",
         "crtdll.c",
+        "cygming-crtbeg",
         "gccmain.c",
         "pseudo-reloc.c",
         "tls_atexit.c",
@@ -242,8 +243,16 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
         ),
     ];
     /// Those of MinGW that are global: their files are not known. The first lie where the section begins and ends, and
-    /// so does some other variable.
-    const GLOBAL: [&str; 4] = ["__bss_start__", "__bss_end__", "_pthread_key_dest", "_tls_index"];
+    /// so does some other variable; on 32-bit x86 an underscore of theirs is taken for that of C.
+    const GLOBAL: [&str; 7] = [
+        "__bss_start__",
+        "__bss_end__",
+        "_bss_start__",
+        "_bss_end__",
+        "_pthread_key_dest",
+        "_tls_index",
+        "hmod_libgcc",
+    ];
     /// Sanitizers, coverage and profiles; libstdc++ and libc++; tables that C++ makes for exceptions; MinGW.
     const PREFIXES: [&str; 22] = [
         "__asan_",
@@ -275,7 +284,7 @@ pub(super) fn is_runtime(variable: &Variable<'_>, base: &str) -> bool {
     const NAMES: [&str; 4] = ["completed", "__dso_handle", "__bss_start", "__TMC_END__"];
     let name = variable.name.as_ref();
     // Most names do not even begin like one of these.
-    let prefixed = name.starts_with(['_', 'D'])
+    let prefixed = name.starts_with(['_', 'D', 'h'])
         && (PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || GLOBAL.contains(&name));
     let of_file = |file: &str| {
         FILES.contains(&file)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// What must be there, and the Debian package that brings it. A name with a slash is a file.
-const NEEDED: [(&str, &str); 20] = [
+const NEEDED: [(&str, &str); 21] = [
     ("cc", "gcc"),
     ("g++", "g++"),
     ("make", "make"),
@@ -28,6 +28,7 @@ const NEEDED: [(&str, &str); 20] = [
     ("pkg-config", "pkg-config"),
     ("pip3", "python3-pip"),
     ("x86_64-w64-mingw32-gcc-posix", "gcc-mingw-w64-x86-64-posix"), // images for the tests to read
+    ("i686-w64-mingw32-gcc-posix", "gcc-mingw-w64-i686-posix"),
     ("/usr/include/gtest/gtest.h", "libgtest-dev"),
 ];
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) const X64: Target =
     Target { format: Format::Pe, machine: 0, pe_machine: COFF_MACHINE_X86_64, mach_cpu: 0, wide: true, little: true };
-const X86: Target = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..X64 };
+pub(crate) const X86: Target = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..X64 };
 const ARM64: Target = Target { pe_machine: COFF_MACHINE_ARM64, ..X64 };
 
 /// A DLL and its PDB in a directory of their own.
@@ -57,13 +57,14 @@ impl Guest {
     }
 
     /// Compiles it with MinGW's gcc, which has a symbol table and DWARF in the image instead.
-    pub(crate) fn build_mingw(text: &str, flags: &[&str]) -> Guest {
+    pub(crate) fn build_mingw(target: Target, text: &str, flags: &[&str]) -> Guest {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("guest.c"), text).unwrap();
-        let mut gcc = Command::new("x86_64-w64-mingw32-gcc-posix");
+        let processor = if target.wide { "x86_64" } else { "i686" };
+        let mut gcc = Command::new(format!("{processor}-w64-mingw32-gcc-posix"));
         gcc.args(["-g", "-shared", "guest.c", "-o", "guest.dll"]).args(flags);
         run(gcc.current_dir(directory.path()));
-        Guest { bytes: fs::read(directory.path().join("guest.dll")).unwrap(), directory, target: X64 }
+        Guest { bytes: fs::read(directory.path().join("guest.dll")).unwrap(), directory, target }
     }
 
     fn of(name: &str, text: &str, flags: &[&str]) -> Guest {

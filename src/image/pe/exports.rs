@@ -3,7 +3,8 @@
 use super::{EXCEPTIONS, EXPORTS, Headers, View, nonsense, u32_at};
 use crate::error::Error;
 use crate::image::Target;
-use goblin::pe::header::COFF_MACHINE_X86_64;
+use gimli::{BaseAddresses, EhFrame, LittleEndian, UnwindSection as _};
+use goblin::pe::header::{COFF_MACHINE_X86, COFF_MACHINE_X86_64};
 
 /// The export table: names, for each the number of a function, and the functions' addresses.
 struct Exports<'v, 'a> {
@@ -78,7 +79,7 @@ pub(super) fn check(view: &View<'_>, entry: &str) -> Result<(), Error> {
 
 /// The exported function that this address is in.
 ///
-/// Exports have no sizes. Where functions begin and end is told by the table for exceptions, which names all but those
+/// Exports have no sizes. Where functions begin and end is told by the tables for exceptions, which name all but those
 /// that neither change the stack nor call others.
 pub(in crate::image) fn function_at(bytes: &[u8], target: Target, address: u64) -> Option<String> {
     let headers = Headers::read(bytes, bytes.len() as u64, Some(target)).ok()??;
@@ -94,6 +95,9 @@ pub(in crate::image) fn function_at(bytes: &[u8], target: Target, address: u64) 
 fn begin_of_function(view: &View<'_>, target: Target, address: u32) -> Option<u32> {
     /// Begin, end, and the place of how it is unwound; so on x86-64, where alone the end is there.
     const ROW: usize = 12;
+    if target.pe_machine == COFF_MACHINE_X86 {
+        return begin_by_dwarf(view, address);
+    }
     if target.pe_machine != COFF_MACHINE_X86_64 {
         return None;
     }
@@ -101,4 +105,17 @@ fn begin_of_function(view: &View<'_>, target: Target, address: u32) -> Option<u3
     let rows = view.at(table)?.get(..size as usize)?.chunks_exact(ROW);
     let mut functions = rows.filter_map(|row| Some((u32_at(row, 0)?, u32_at(row, 4)?)));
     functions.find(|(begin, end)| (*begin..*end).contains(&address)).map(|(begin, _)| begin)
+}
+
+/// As above on 32-bit x86, where only MinGW's images have tables. Microsoft's have none.
+fn begin_by_dwarf(view: &View<'_>, address: u32) -> Option<u32> {
+    // ".eh_frame" in eight letters. Where its whole name is known, so are the symbols.
+    let row = view.sections.iter().find(|row| row.name() == b".eh_fram")?;
+    let mut table = EhFrame::new(view.at(row.address)?, LittleEndian);
+    table.set_address_size(4);
+    let base = view.headers.base;
+    let bases = BaseAddresses::default().set_eh_frame(base + u64::from(row.address));
+    let place = base + u64::from(address);
+    let function = table.fde_for_address(&bases, place, EhFrame::cie_from_offset).ok()?;
+    u32::try_from(function.initial_address().checked_sub(base)?).ok()
 }

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::image::Target;
 use crate::image::pdb::{self, Within};
 use crate::image::symbols::{Kind, Place, Region, Source, Symbol};
+use goblin::pe::header::COFF_MACHINE_X86;
 use goblin::pe::section_table::{IMAGE_SCN_MEM_DISCARDABLE, IMAGE_SCN_MEM_EXECUTE, IMAGE_SCN_MEM_WRITE};
 use goblin::pe::symbol::{
     COFF_SYMBOL_SIZE, IMAGE_SYM_CLASS_EXTERNAL, IMAGE_SYM_CLASS_FILE, IMAGE_SYM_CLASS_STATIC, IMAGE_SYM_DTYPE_FUNCTION,
@@ -65,7 +66,7 @@ pub(in crate::image) fn regions(bytes: &[u8], target: Target) -> Result<Vec<Regi
         let size = row.file_size.min(row.memory_size()) as usize;
         let content = bytes.get(row.offset as usize..).and_then(|rest| rest.get(..size));
         Region {
-            name: String::from_utf8_lossy(row.name()).into_owned().into(),
+            name: table.section_name(row).into(),
             address: row.address.into(),
             size: row.memory_size().into(),
             bytes: content.filter(|_| row.offset != 0).unwrap_or_default(),
@@ -81,6 +82,8 @@ struct Table<'a> {
     sections: Vec<Row>,
     rows: &'a [u8],
     names: &'a [u8],
+    /// What names in C begin with.
+    prefix: &'static str,
 }
 
 /// A symbol, with the rows behind it that say more about it.
@@ -94,15 +97,16 @@ impl<'a> Table<'a> {
     fn read(bytes: &'a [u8], target: Target) -> Result<Table<'a>, Error> {
         let headers = Headers::read(bytes, bytes.len() as u64, Some(target))?.ok_or_else(|| nonsense("header"))?;
         let sections = headers.sections(bytes).ok_or_else(|| nonsense("section table"))?;
+        let prefix = if target.pe_machine == COFF_MACHINE_X86 { "_" } else { "" };
         if headers.symbols == 0 || headers.symbol_count == 0 {
-            return Ok(Table { sections, rows: &[], names: &[] });
+            return Ok(Table { sections, rows: &[], names: &[], prefix });
         }
         let rest = usize::try_from(headers.symbols).ok().and_then(|at| bytes.get(at..));
         // Of 64 bits: the product may be more than an address.
         let size = usize::try_from(headers.symbol_count * COFF_SYMBOL_SIZE as u64).ok();
         let table = rest.zip(size).and_then(|(rest, size)| rest.split_at_checked(size));
         let (rows, names) = table.ok_or_else(|| nonsense("symbol table"))?;
-        Ok(Table { sections, rows, names })
+        Ok(Table { sections, rows, names, prefix })
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
@@ -134,13 +138,25 @@ impl<'a> Table<'a> {
         Some(Within { end: section.end(), kind: kind_in(section) })
     }
 
-    /// Up to eight bytes, or four zeros and a place in the table of names.
+    /// Up to eight bytes, or four zeros and a place in the table of names; as the source has it.
     fn name(&self, entry: &Entry<'a>) -> Option<Cow<'a, str>> {
-        if u32_at(entry.row, 0)? != 0 {
-            return entry.row.get(..8).map(fixed_text);
-        }
-        let rest = self.names.get(u32_at(entry.row, 4)? as usize..)?;
-        rest.get(..rest.iter().position(|byte| *byte == 0)?).map(String::from_utf8_lossy)
+        let whole = if u32_at(entry.row, 0)? != 0 { entry.row.get(..8)? } else { self.text(u32_at(entry.row, 4)?)? };
+        Some(fixed_text(whole.strip_prefix(self.prefix.as_bytes()).unwrap_or(whole)))
+    }
+
+    /// What is at this place of the table of names.
+    fn text(&self, place: u32) -> Option<&'a [u8]> {
+        let rest = self.names.get(place as usize..)?;
+        rest.get(..rest.iter().position(|byte| *byte == 0)?)
+    }
+
+    /// The name of a section. If it is too long for its field, that has a place in the table of names.
+    fn section_name(&self, row: &Row) -> String {
+        let whole = || {
+            let place = core::str::from_utf8(row.name().strip_prefix(b"/")?).ok()?.parse().ok()?;
+            self.text(place)
+        };
+        String::from_utf8_lossy(whole().unwrap_or(row.name())).into_owned()
     }
 }
 

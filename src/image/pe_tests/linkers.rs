@@ -1,14 +1,13 @@
 //! Images of every toolchain for Windows, compared with what another reader finds in them.
 
-use super::{WINDOWS, build, parse_as};
+use super::{WINDOWS, X86, build, parse_as};
 use crate::image::Target;
 use crate::image::differential_tests::compare;
 use crate::image::macho_tests::{run, skipped, zig_is_there};
-use goblin::pe::header::{COFF_MACHINE_ARM64, COFF_MACHINE_X86};
+use goblin::pe::header::COFF_MACHINE_ARM64;
 use std::process::Command;
 
 const ARM64: Target = Target { pe_machine: COFF_MACHINE_ARM64, ..WINDOWS };
-const X86: Target = Target { pe_machine: COFF_MACHINE_X86, wide: false, ..WINDOWS };
 
 /// With all that guests have: both sections of state, zeros, thread-local variables, functions and data that are
 /// exported, and a function of the system that is needed.
@@ -48,14 +47,24 @@ fn check(target: Target, bytes: &[u8], what: &str) {
 
 #[test]
 fn images_of_mingw_are_read_as_another_reader_does() {
+    check_mingw("x86_64", WINDOWS);
+}
+
+#[test]
+fn images_of_mingw_for_32_bits_are_read_as_another_reader_does() {
+    check_mingw("i686", X86);
+}
+
+fn check_mingw(architecture: &str, target: Target) {
     // Debian's name for the compiler with POSIX threads, and everybody's.
-    let names = ["x86_64-w64-mingw32-gcc-posix", "x86_64-w64-mingw32-gcc"];
-    let Some(gcc) = names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok()) else {
+    let names = ["posix", ""].map(|suffix| format!("{architecture}-w64-mingw32-gcc-{suffix}"));
+    let mut names = names.iter().map(|name| name.trim_end_matches('-'));
+    let Some(gcc) = names.find(|name| Command::new(name).arg("--version").output().is_ok()) else {
         return skipped("MinGW's gcc is not installed");
     };
     let debug = ["-g", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"];
     for flags in [&["-O0"][..], &["-O2", "-s"], &debug, &["-O2", "-flto"], &BARE] {
-        check(WINDOWS, &compile(&mut Command::new(gcc), flags), &format!("{gcc} {flags:?}"));
+        check(target, &compile(&mut Command::new(gcc), flags), &format!("{gcc} {flags:?}"));
     }
 }
 

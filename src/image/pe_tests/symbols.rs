@@ -1,7 +1,7 @@
 //! Symbols and regions of PE images.
 
-use super::{WINDOWS, build, optional, set};
-use crate::image::{Kind, Source, Symbol, exported_function, regions, symbols};
+use super::{WINDOWS, X86, build, optional, set};
+use crate::image::{Kind, Source, Symbol, Target, exported_function, regions, symbols};
 use std::path::Path;
 use std::process::Command;
 
@@ -16,10 +16,10 @@ const SOURCE: &str = "
 /// Name, kind, size, local?
 type Found = (String, Kind, u64, bool);
 
-fn found(bytes: &[u8]) -> (bool, Vec<Found>) {
+fn found(bytes: &[u8], target: Target) -> (bool, Vec<Found>) {
     let mut found = Vec::new();
     let source = Source::original(bytes, Path::new(""));
-    let told = symbols(source, WINDOWS, &mut |_| true, &mut |symbol| {
+    let told = symbols(source, target, &mut |_| true, &mut |symbol| {
         found.push((symbol.name.into_owned(), symbol.place.kind, symbol.place.size, symbol.place.local));
     });
     (told.unwrap(), found)
@@ -27,20 +27,34 @@ fn found(bytes: &[u8]) -> (bool, Vec<Found>) {
 
 /// What clang and lld make of the source above for MinGW.
 fn build_mingw(flags: &[&str]) -> Vec<u8> {
+    build_mingw_for("x86_64", flags)
+}
+
+fn build_mingw_for(processor: &str, flags: &[&str]) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| place.path().join(name);
     std::fs::write(path("guest.c"), SOURCE).unwrap();
     let mut command = Command::new("clang");
-    command.args(["--target=x86_64-w64-mingw32", "-O0", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,--entry=DllMain"]);
-    command.args(flags).arg(path("guest.c")).arg("-o").arg(path("guest.dll"));
+    command.args(["-O0", "-shared", "-nostdlib", "-fuse-ld=lld", "-Wl,--entry=DllMain"]);
+    command
+        .arg(format!("--target={processor}-w64-mingw32"))
+        .args(flags)
+        .arg(path("guest.c"))
+        .arg("-o")
+        .arg(path("guest.dll"));
     assert!(command.status().unwrap().success(), "{command:?}");
     std::fs::read(path("guest.dll")).unwrap()
 }
 
 #[test]
 fn variables_and_functions_are_found_with_their_sizes() {
-    let bytes = build_mingw(&[]);
-    let (told, found) = found(&bytes);
+    check_symbols(&build_mingw(&[]), WINDOWS);
+    // Names in C have an underscore in front there, which is not theirs.
+    check_symbols(&build_mingw_for("i686", &[]), X86);
+}
+
+fn check_symbols(bytes: &[u8], target: Target) {
+    let (told, found) = found(bytes, target);
     assert!(told);
     let of =
         |name: &str| found.iter().find(|symbol| symbol.0 == name).map(|(_, kind, size, local)| (*kind, *size, *local));
@@ -53,15 +67,21 @@ fn variables_and_functions_are_found_with_their_sizes() {
 
 #[test]
 fn exported_functions_are_found_by_an_address_inside_them() {
-    let whole = build_mingw(&[]);
+    check_exported("x86_64", WINDOWS);
+    check_exported("i686", X86);
+}
+
+fn check_exported(processor: &str, target: Target) {
+    let tables = "-fasynchronous-unwind-tables"; // always there on x86_64
+    let whole = build_mingw_for(processor, &[tables]);
     let mut places = Vec::new();
-    symbols(Source::original(&whole, Path::new("")), WINDOWS, &mut |_| true, &mut |symbol| {
+    symbols(Source::original(&whole, Path::new("")), target, &mut |_| true, &mut |symbol| {
         places.push((symbol.name.into_owned(), symbol.place.address));
     })
     .unwrap();
     let place = |name: &str| places.iter().find(|(known, _)| known == name).unwrap().1;
-    let stripped = build_mingw(&["-s"]);
-    let at = |address: u64| exported_function(&stripped, WINDOWS, address);
+    let stripped = build_mingw_for(processor, &[tables, "-s"]);
+    let at = |address: u64| exported_function(&stripped, target, address);
     assert_eq!(at(place("cr_main")).as_deref(), Some("cr_main"));
     assert_eq!(at(place("cr_main") + 9).as_deref(), Some("cr_main"));
     assert_eq!(at(place("helper") + 1), None, "it is not exported");
@@ -70,8 +90,8 @@ fn exported_functions_are_found_by_an_address_inside_them() {
 
 #[test]
 fn a_stripped_image_tells_so() {
-    assert_eq!(found(&build_mingw(&["-s"])), (false, Vec::new()));
-    assert_eq!(found(&build("x86_64", &["/debug"])), (false, Vec::new()), "Microsoft's linkers write none");
+    assert_eq!(found(&build_mingw(&["-s"]), WINDOWS), (false, Vec::new()));
+    assert_eq!(found(&build("x86_64", &["/debug"]), WINDOWS), (false, Vec::new()), "Microsoft's linkers write none");
 }
 
 #[test]
@@ -146,7 +166,7 @@ fn tables_that_make_no_sense_are_errors_or_empty() {
     let bytes = with_table(&[row(b"greedy", 0, 1, 0, 2, 255)], b"\0");
     assert!(symbols(source(&bytes), WINDOWS, &mut |_| true, &mut nothing).unwrap());
     let bytes = with_table(&[row(b"far", u32::MAX, 1, 0, 2, 0), row(b"no", 0, 999, 0, 2, 0)], b"\0");
-    assert_eq!(found(&bytes), (true, Vec::new()));
+    assert_eq!(found(&bytes, WINDOWS), (true, Vec::new()));
     let mut bytes = with_table(&[row(b"x", 0, 1, 0, 2, 0)], b"\0");
     let coff = optional(&bytes) - 20;
     set(&mut bytes, coff + 12, u32::MAX);
