@@ -7,8 +7,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-env=CR_TARGET={}", std::env::var("TARGET")?);
     println!("cargo::rustc-env=CR_HOST={}", std::env::var("HOST")?);
+    share_libgcc()?;
     #[cfg(feature = "header")]
     header::write()?;
+    Ok(())
+}
+
+/// On 32-bit Windows, MinGW's exceptions are found by a list in libgcc. Those of a guest get through `cr.dll` to the host
+/// only if all three have the same one, the DLL; but the compiler asks for the archive, `gcc_eh`, which has another list.
+/// So that name is made to lead to the DLL.
+fn share_libgcc() -> Result<(), Box<dyn std::error::Error>> {
+    if std::env::var("TARGET")? == "i686-pc-windows-gnu" && std::env::var_os("CARGO_FEATURE_CAPI").is_some() {
+        let place = std::env::var("OUT_DIR")?;
+        std::fs::write(std::path::Path::new(&place).join("libgcc_eh.a"), "INPUT(-lgcc_s)\n")?;
+        println!("cargo::rustc-link-search=native={place}");
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::crash::Guest;
 use crate::error::Error;
 use crate::guard::{self, Access, Capture, Fault, Function};
 use crate::image::{Array, Image};
-use crate::sys::{Destructors, Library, lifecycle_arguments, write_protected};
+use crate::sys::{Destructors, Library, forget_frames, lifecycle_arguments, write_protected};
 use crate::versions::Version;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
@@ -98,7 +98,7 @@ unsafe fn run(guard: Guard, function: Function, a: *mut c_void, b: usize, c: *mu
         return unsafe { guard::call(function, a, b, c, capture) };
     }
     // SAFETY: the caller's promise.
-    Ok(unsafe { function(a, b, c) })
+    Ok(unsafe { guard::call_plainly(function, a, b, c) })
 }
 
 /// A version in memory. Dropped, it is destructed and unloaded.
@@ -293,6 +293,10 @@ impl Loaded {
         let function = unsafe { transmute::<usize, Function>(self.base().wrapping_add(entry as usize)) };
         // SAFETY: the image is loaded and relocated, and its entry point, which the loader does not know, is due.
         let result = unsafe { run(self.guard, function, self.handle(), reason, null_mut()) };
+        if result.is_err() {
+            // SAFETY: the image is loaded, and what of it has crashed does not go on.
+            unsafe { forget_frames(self.extent(), self.entry.0 as usize) };
+        }
         // A BOOL is an int.
         result.map(|value| value as c_int)
     }

@@ -70,7 +70,7 @@ impl Image {
         image::regions(Source::original(bytes, self.path()), Target::native()).unwrap_or_default()
     }
 
-    fn bytes(&self) -> Option<&[u8]> {
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
         let map = self.bytes.get_or_init(|| {
             let file = File::open(&self.module.file).ok()?;
             // SAFETY: an image that is or was loaded, which a program that shortens it would break anyway.

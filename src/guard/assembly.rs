@@ -115,30 +115,74 @@ global_asm!(
     alignment = const align_of::<Thread>(),
 );
 
+/// What C names begin with in the assembly of Windows.
+#[cfg(all(windows, target_arch = "x86"))]
+macro_rules! c_name {
+    ($name:literal) => {
+        concat!("_", $name)
+    };
+}
+
+#[cfg(all(windows, not(target_arch = "x86")))]
+macro_rules! c_name {
+    ($name:literal) => {
+        $name
+    };
+}
+
+/// What unwinders are told at the beginning of a function: on 32-bit x86 those of MinGW, by DWARF's tables. Microsoft's
+/// have none there, so only debuggers are told.
+#[cfg(all(windows, target_arch = "x86", target_env = "gnu"))]
+macro_rules! begin_unwinding {
+    ($name:literal) => {
+        ".cfi_startproc"
+    };
+}
+
+#[cfg(all(windows, target_arch = "x86", not(target_env = "gnu")))]
+macro_rules! begin_unwinding {
+    ($name:literal) => {
+        ".cfi_sections .debug_frame\n.cfi_startproc"
+    };
+}
+
+#[cfg(all(windows, not(target_arch = "x86")))]
+macro_rules! begin_unwinding {
+    ($name:literal) => {
+        concat!(".seh_proc ", $name)
+    };
+}
+
 #[cfg(windows)]
 macro_rules! function {
     ($name:literal) => {
         concat!(
             ".text\n",
             ".globl ",
-            $name,
+            c_name!($name),
             "\n",
             ".def ",
-            $name,
+            c_name!($name),
             "\n",
             ".scl 2\n",   // external
             ".type 32\n", // a function
             ".endef\n",
             ".p2align 4\n",
-            $name,
+            c_name!($name),
             ":\n",
-            ".seh_proc ",
-            $name
+            begin_unwinding!($name)
         )
     };
 }
 
-#[cfg(windows)]
+#[cfg(all(windows, target_arch = "x86"))]
+macro_rules! end {
+    ($name:literal) => {
+        ".cfi_endproc"
+    };
+}
+
+#[cfg(all(windows, not(target_arch = "x86")))]
 macro_rules! end {
     ($name:literal) => {
         ".seh_endproc"
@@ -148,7 +192,7 @@ macro_rules! end {
 #[cfg(windows)]
 macro_rules! place {
     ($name:literal) => {
-        concat!(".globl ", $name, "\n", $name, ":")
+        concat!(".globl ", c_name!($name), "\n", c_name!($name), ":")
     };
 }
 
@@ -159,9 +203,9 @@ macro_rules! place {
 #[cfg(windows)]
 global_asm!(
     ".section .tls$,\"dw\"",
-    ".globl cr_guard_thread",
+    concat!(".globl ", c_name!("cr_guard_thread")),
     ".balign {alignment}",
-    "cr_guard_thread:",
+    concat!(c_name!("cr_guard_thread"), ":"),
     ".zero {size}",
     ".text",
     size = const size_of::<Thread>(),

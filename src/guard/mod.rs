@@ -24,8 +24,11 @@ mod arch;
 #[macro_use]
 #[path = "riscv64.rs"]
 mod arch;
-#[cfg(target_arch = "x86")]
+#[cfg(all(target_arch = "x86", not(windows)))]
 #[path = "x86.rs"]
+mod arch;
+#[cfg(all(target_arch = "x86", windows))]
+#[path = "x86_windows.rs"]
 mod arch;
 #[cfg(all(target_arch = "x86_64", not(windows)))]
 #[path = "x86_64.rs"]
@@ -34,7 +37,7 @@ mod arch;
 #[path = "x86_64_windows.rs"]
 mod arch;
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, any(unix, target_arch = "x86")))]
 mod tests;
 
 pub(crate) use capture::{Capture, Registers, Saved};
@@ -161,6 +164,28 @@ pub(crate) unsafe fn call(
     guarded(capture, |stack| unsafe { assembly::enter(stack, function, a, b, c) })
 }
 
+/// Calls a function of the guest as anyone would: a fault inside it is not ours.
+///
+/// # Safety
+/// As for [`call`].
+#[cfg(not(all(target_arch = "x86", windows)))]
+#[inline(always)]
+pub(crate) unsafe fn call_plainly(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { function(a, b, c) }
+}
+
+/// As above. DllMain takes its arguments from the stack there, and all other functions do not: the entry does not mind.
+/// Without an armed frame its handler passes all exceptions on.
+#[cfg(all(target_arch = "x86", windows))]
+pub(crate) unsafe fn call_plainly(function: Function, a: *mut c_void, b: usize, c: *mut c_void) -> usize {
+    let mut stack = 0;
+    #[cfg(target_env = "gnu")]
+    let _chain = arch::Chain::new();
+    // SAFETY: room for what is noted; the rest is the caller's promise.
+    unsafe { assembly::enter(&raw mut stack, function, a, b, c) }
+}
+
 /// Links a frame for the time of `enter`, which gets the place where it notes the stack pointer.
 #[inline(always)]
 fn guarded(capture: *const Capture, enter: impl FnOnce(*mut usize) -> usize) -> Result<usize, Fault> {
@@ -179,6 +204,8 @@ fn guarded(capture: *const Capture, enter: impl FnOnce(*mut usize) -> usize) -> 
         capture,
     };
     frame.seal.set(Frame::seal_of(&frame));
+    #[cfg(all(target_arch = "x86", windows, target_env = "gnu"))]
+    let _chain = arch::Chain::new();
     // The entry sets `stack` before it calls the function; until then no guest code runs that could fault.
     let armed = Armed { thread, frame: &frame };
     // SAFETY: as above.

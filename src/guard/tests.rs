@@ -36,6 +36,10 @@ unsafe extern "C-unwind" {
     fn spoil(function: *mut c_void, _: usize, _: *mut c_void) -> usize;
 }
 
+/// What faults are called here.
+const ILLEGAL: &str = if cfg!(windows) { "EXCEPTION_ILLEGAL_INSTRUCTION" } else { "SIGILL" };
+const ACCESS: &str = if cfg!(windows) { "EXCEPTION_ACCESS_VIOLATION" } else { "SIGSEGV" };
+
 /// Calls a guest that has a fault, and expects it.
 fn crash(function: Function, a: *mut c_void) -> Fault {
     // SAFETY: a guest of this file, which leaves nothing behind.
@@ -52,7 +56,7 @@ fn an_abandoned_call_restores_all_callee_saved_registers() {
             // SAFETY: the guard's entry with its arguments.
             unsafe { fill_and_call(&raw mut registers, assembly::enter as *const c_void, &raw const arguments) }
         });
-        assert!(describe(result.unwrap_err()).starts_with("SIGILL"));
+        assert!(describe(result.unwrap_err()).starts_with(ILLEGAL));
         assert_eq!(registers, KEPT);
     }
 }
@@ -113,7 +117,7 @@ fn a_call_of_what_is_no_code_is_recovered() {
         function()
     }
     let fault = crash(guest, null_mut::<c_void>().with_addr(8));
-    assert_eq!(describe(fault), "SIGSEGV at address 0x8");
+    assert_eq!(describe(fault), format!("{ACCESS} at address 0x8"));
     static DATA: [u32; 4] = [0; 4];
     let fault = crash(guest, (&raw const DATA).cast_mut().cast());
     assert_eq!(fault.address, Some((&raw const DATA).addr()), "data is not executable");

@@ -30,9 +30,9 @@ pub(crate) use windows::{limit, notify::Subscription};
 #[cfg(any(target_vendor = "apple", target_os = "android"))]
 pub(crate) use system::thread;
 pub(crate) use system::{
-    Destructors, FileId, FileKind, FileNumber, Library, Process, c_path, copy, copy_new, fault, identity, is_alive,
-    is_locked, lifecycle_arguments, map, may_reuse_files, modules, number, number_at, open_existing, os_str, remove,
-    spawn, stat, take_over, thread_id, write_at, write_new, write_protected, write_to,
+    Destructors, FileId, FileKind, FileNumber, Library, Process, c_path, copy, copy_new, fault, forget_frames,
+    identity, is_alive, is_locked, lifecycle_arguments, map, may_reuse_files, modules, number, number_at,
+    open_existing, os_str, remove, spawn, stat, take_over, thread_id, write_at, write_new, write_protected, write_to,
 };
 
 use core::ops::Range;
@@ -59,6 +59,6 @@ pub(crate) struct Module {
         any(target_os = "macos", target_os = "freebsd", target_os = "android"),
         any(target_arch = "x86_64", target_arch = "aarch64")
     ),
-    all(target_os = "windows", any(target_arch = "x86_64", target_arch = "aarch64")),
+    all(target_os = "windows", any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")),
 )))]
 compile_error!("cr has not been written for this system and processor; docs/platforms.md names those it is for");

@@ -6,6 +6,7 @@ use crate::crash::symbols::{Image, Images};
 use crate::guard::{Registers, Saved};
 use crate::image::Region;
 use gimli::{BaseAddresses, CfaRule, EhFrame, NativeEndian, Register, RegisterRule, UnwindContext, UnwindSection};
+use object::Object as _;
 
 use number::{FRAME, RETURN, STACK};
 
@@ -29,12 +30,18 @@ mod number {
     pub(super) const RETURN: Register = RiscV::RA;
 }
 
+/// The address that those in an image's file are for: 0, but for PE images.
+fn linked_for(image: &Image) -> u64 {
+    let file = image.bytes().and_then(|bytes| object::File::parse(bytes).ok());
+    file.map_or(0, |file| file.relative_address_base())
+}
+
 /// What is known of the images on the way so far.
 pub(in crate::crash) struct Unwinder<'a> {
     images: &'a Images,
     context: UnwindContext<usize>,
-    /// The bases of the images that have been met, and their unwind information.
-    known: Vec<(usize, Option<Region<'a>>)>,
+    /// The images that have been met: their base in memory, that which they were linked for, and their unwind information.
+    known: Vec<(usize, u64, Option<Region<'a>>)>,
 }
 
 impl<'a> Unwinder<'a> {
@@ -51,17 +58,21 @@ impl<'a> Unwinder<'a> {
     }
 
     fn by_table(&mut self, image: &'a Image, place: usize, registers: &Registers, saved: &Saved) -> Option<Registers> {
-        let known = self.known.iter().position(|(base, _)| *base == image.base());
+        let known = self.known.iter().position(|(base, ..)| *base == image.base());
         let index = known.unwrap_or_else(|| {
-            let table = image.regions().into_iter().find(|region| region.name == ".eh_frame");
-            self.known.push((image.base(), table));
+            // In PE images without a table of names its own has no room.
+            let is_table = |region: &Region<'_>| matches!(&*region.name, ".eh_frame" | ".eh_fram");
+            let table = image.regions().into_iter().find(is_table);
+            self.known.push((image.base(), linked_for(image), table));
             self.known.len() - 1
         });
-        let region = self.known.get(index)?.1.as_ref()?;
+        let (_, linked_for, region) = self.known.get(index)?;
+        let region = region.as_ref()?;
         let mut table = EhFrame::new(region.bytes, NativeEndian);
         table.set_address_size(size_of::<usize>() as u8);
-        let bases = BaseAddresses::default().set_eh_frame(region.address);
-        let place = image.offset(place) as u64;
+        // Whole addresses are those of an image that lies where it was linked for.
+        let bases = BaseAddresses::default().set_eh_frame(linked_for.wrapping_add(region.address));
+        let place = linked_for.wrapping_add(image.offset(place) as u64);
         let row = table.unwind_info_for_address(&bases, &mut self.context, place, EhFrame::cie_from_offset).ok()?;
         let CfaRule::RegisterAndOffset { register, offset } = *row.cfa() else { return None };
         let before = match register {

@@ -71,6 +71,21 @@ global_asm!(
     end!("cr_test_fill_and_call"),
 );
 
+/// Takes the stack away, where a fault does not need one to be told of.
+#[cfg(not(windows))]
+macro_rules! no_stack {
+    () => {
+        "xor esp, esp"
+    };
+}
+
+#[cfg(windows)]
+macro_rules! no_stack {
+    () => {
+        ""
+    };
+}
+
 // spoil([esp + 4]: what to do then), a guest: leaves nothing in the registers that was there, and does not say so in
 // its unwind table. So whoever called it gets back only what the guard has kept.
 global_asm!(
@@ -93,7 +108,62 @@ global_asm!(
     "push 0x037e",
     "fldcw [esp]",
     "std",
-    "xor esp, esp", // and no stack
+    no_stack!(),
     "ud2",
     end!("cr_test_spoil"),
 );
+
+#[cfg(windows)]
+mod chain {
+    use crate::guard::call;
+    use crate::guard::tests::{crash, spoil};
+    use crate::sys::fault::Hook;
+    use core::arch::asm;
+    use core::ffi::c_void;
+    use core::ptr::{null, null_mut};
+    use std::panic::{catch_unwind, resume_unwind};
+
+    /// The thread's first record of a handler.
+    fn first() -> usize {
+        let first;
+        // SAFETY: reads the first word of the thread's environment block.
+        unsafe { asm!("mov {}, dword ptr fs:[0]", out(reg) first, options(readonly, nostack)) };
+        first
+    }
+
+    unsafe extern "C-unwind" fn ask(_: *mut c_void, _: usize, _: *mut c_void) -> usize {
+        first()
+    }
+
+    unsafe extern "C-unwind" fn throw(_: *mut c_void, _: usize, _: *mut c_void) -> usize {
+        resume_unwind(Box::new(()))
+    }
+
+    /// As DllMain does.
+    unsafe extern "system-unwind" fn take_arguments(_: *mut c_void, _: usize, _: *mut c_void) -> usize {
+        7
+    }
+
+    #[test]
+    fn the_handler_is_in_the_chain_during_the_call_only() {
+        let _hook = Hook::new();
+        let before = first();
+        // SAFETY: guests of this file.
+        let call = |function| unsafe { call(function, null_mut(), 0, null_mut(), null()) };
+        assert_ne!(call(ask), Ok(before));
+        assert_eq!(first(), before, "behind a call that has returned");
+        crash(spoil, null_mut());
+        assert_eq!(first(), before, "behind one that was abandoned");
+        assert!(catch_unwind(|| call(throw)).is_err());
+        assert_eq!(first(), before, "behind one that an exception has passed");
+    }
+
+    #[test]
+    fn a_function_may_take_its_arguments_from_the_stack() {
+        let function = take_arguments as *const c_void;
+        // SAFETY: the guard does not mind.
+        let function = unsafe { core::mem::transmute::<*const c_void, crate::guard::Function>(function) };
+        // SAFETY: a function that does nothing.
+        assert_eq!(unsafe { call(function, null_mut(), 0, null_mut(), null()) }, Ok(7));
+    }
+}

@@ -30,6 +30,7 @@ pub(crate) use reuse::{may_reuse_files, take_over};
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::ptr::null_mut;
 // Elsewhere, plain `stat` knows files of any size.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -289,6 +290,13 @@ pub(crate) fn os_str(text: &CStr) -> Cow<'_, OsStr> {
 pub(crate) fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }
+
+/// What an image has left behind when its constructors or destructors have crashed: nothing, for the system finds its
+/// tables for exceptions by itself.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn forget_frames(_image: Range<usize>, _function: usize) {}
 
 /// Writes words that may lie in memory which is read-only by now; it stays writable. Nothing happens if the system does
 /// not allow it.

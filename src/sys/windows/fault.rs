@@ -5,18 +5,17 @@
 //! below a guarded call never comes here.
 
 use super::machine::{ESTABLISHER, go_on_at, registers};
-use super::runtime;
+use super::{runtime, unwind};
 use crate::abi::cr_failure;
-use crate::guard::{self, Access, Fault, Landing, Registers, Thread};
+use crate::guard::{self, Access, Fault, Landing, Thread};
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use std::sync::Mutex;
 use windows_sys::Win32::Foundation as status;
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    AddVectoredExceptionHandler, CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD, ReadProcessMemory,
-    RemoveVectoredExceptionHandler, RtlCaptureContext, RtlLookupFunctionEntry, RtlUnwindEx, RtlVirtualUnwind,
-    UNW_FLAG_NHANDLER,
+    AddVectoredExceptionHandler, CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD, ReadProcessMemory,
+    RemoveVectoredExceptionHandler,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThreadStackLimits, SetThreadStackGuarantee};
 
@@ -141,7 +140,7 @@ const UNWINDING: u32 = 0x2 | 0x4 | 0x20 | 0x40;
 /// EXCEPTION_DISPOSITION (excpt.h).
 const CONTINUE_SEARCH: c_int = 1;
 
-/// The exception handler of the assembly entry, named in its unwind information.
+/// The exception handler of the assembly entry, named in its unwind information or in the chain of handlers.
 ///
 /// `frame` stands for the stack pointer that the entry has noted. The handler runs below the fault on the same stack, of which
 /// little may be left.
@@ -149,7 +148,7 @@ pub(crate) unsafe extern "C" fn on_exception(
     record: *const EXCEPTION_RECORD,
     frame: *const c_void,
     context: *mut CONTEXT,
-    dispatcher: *const DISPATCHER_CONTEXT,
+    dispatcher: *const c_void,
 ) -> c_int {
     // SAFETY: the system passes the description of the exception.
     let description = unsafe { &*record };
@@ -169,20 +168,8 @@ pub(crate) unsafe extern "C" fn on_exception(
             _ => return CONTINUE_SEARCH,
         }
     }
-    // SAFETY: the system passes what unwinding needs.
-    let dispatcher = unsafe { &*dispatcher };
-    // Runs the __finally blocks and destructors of the frames in between, and goes on at the landing place.
-    // SAFETY: the frame is that of a guarded call in progress, and the place is inside its function.
-    unsafe {
-        RtlUnwindEx(
-            frame,
-            guard::landing() as *const c_void,
-            record,
-            usize::from(overflow) as *const c_void,
-            dispatcher.ContextRecord,
-            dispatcher.HistoryTable,
-        );
-    }
+    // SAFETY: the system has passed them, for the frame of a guarded call in progress.
+    unsafe { unwind(frame, record, dispatcher, overflow) };
     CONTINUE_SEARCH // not reached
 }
 
@@ -266,41 +253,4 @@ pub(crate) extern "C" fn on_landing(overflow: c_int) {
         // the process.
         unsafe { _resetstkoflw() };
     }
-}
-
-/// Where the function goes on that has called the calling one.
-#[inline(never)]
-pub(super) fn caller() -> Registers {
-    /// The system stores vector registers with instructions that want it so; the binding does not know.
-    #[derive(Default)]
-    #[repr(align(16))]
-    struct Aligned(CONTEXT);
-    let mut machine = Aligned::default();
-    // SAFETY: aligned room for the registers.
-    unsafe { RtlCaptureContext(&raw mut machine.0) };
-    // Out of this function, and out of the one that has called it.
-    for _ in 0..2 {
-        let (mut base, mut data, mut frame) = (0, null_mut(), 0);
-        let instruction = registers(&machine.0).instruction as _;
-        // SAFETY: room for the answer; there is no table of what was found before.
-        let function = unsafe { RtlLookupFunctionEntry(instruction, &raw mut base, null_mut()) };
-        if function.is_null() {
-            break;
-        }
-        let context = &raw mut machine.0;
-        // SAFETY: the function that the registers are in, the registers, and room for the answers.
-        unsafe {
-            RtlVirtualUnwind(
-                UNW_FLAG_NHANDLER,
-                base,
-                instruction,
-                function,
-                context,
-                &raw mut data,
-                &raw mut frame,
-                null_mut(),
-            )
-        };
-    }
-    registers(&machine.0)
 }

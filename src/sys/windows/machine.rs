@@ -62,6 +62,42 @@ mod processor {
     }
 }
 
+#[cfg(target_arch = "x86")]
+mod processor {
+    use super::{CONTEXT, Landing, Registers};
+    use core::arch::asm;
+    pub(in super::super) use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT_FULL_X86 as FULL;
+
+    /// What the handler of the guarded call gets for its frame, seen from the stack pointer that the call has noted: its
+    /// record in the chain of handlers, which is this many bytes above.
+    pub(in super::super) const ESTABLISHER: usize = 8;
+
+    pub(in super::super) fn registers(machine: &CONTEXT) -> Registers {
+        let [instruction, stack, frame] = [machine.Eip, machine.Esp, machine.Ebp].map(|register| register as usize);
+        Registers { instruction, stack, frame, ..Registers::default() }
+    }
+
+    pub(in super::super) fn go_on_at(machine: &mut CONTEXT, landing: &Landing, overflow: bool) {
+        machine.Eip = landing.instruction as u32;
+        machine.Esp = landing.stack as u32;
+        machine.Eax = overflow.into();
+    }
+
+    pub(in super::super) unsafe fn leave(landing: &Landing) -> ! {
+        // SAFETY: the landing place wants nothing but the stack pointer, and in eax that the stack has not run out.
+        unsafe {
+            asm!(
+                "mov esp, {stack}",   // the stack of the call
+                "jmp {instruction}",  // the landing place
+                stack = in(reg) landing.stack,
+                instruction = in(reg) landing.instruction,
+                in("eax") 0,
+                options(noreturn),
+            );
+        }
+    }
+}
+
 #[cfg(target_arch = "aarch64")]
 mod processor {
     use super::{CONTEXT, Landing, Registers};

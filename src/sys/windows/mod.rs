@@ -1,20 +1,34 @@
 //! Windows.
 
+#[cfg(target_arch = "x86")]
+mod chain;
 mod destructors;
 pub(crate) mod fault;
+#[cfg(all(target_arch = "x86", target_env = "gnu"))]
+mod frames;
 pub(crate) mod limit;
 mod loader;
 mod machine;
 mod modules;
 pub(crate) mod notify;
 mod runtime;
+#[cfg(not(target_arch = "x86"))]
+mod tables;
 
+#[cfg(target_arch = "x86")]
+use chain::unwind;
 pub(crate) use destructors::Destructors;
+#[cfg(all(target_arch = "x86", target_env = "gnu"))]
+pub(crate) use frames::forget_frames;
 pub(crate) use loader::{Library, lifecycle_arguments};
 pub(crate) use modules::modules;
+#[cfg(not(target_arch = "x86"))]
+use tables::unwind;
 
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
+#[cfg(not(all(target_arch = "x86", target_env = "gnu")))]
+use core::ops::Range;
 use memmap2::{Mmap, MmapOptions};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -37,6 +51,14 @@ use windows_sys::Win32::System::Memory::{PAGE_READWRITE, VirtualProtect};
 use windows_sys::Win32::System::Threading::{
     GetCurrentThreadId, OpenProcess, PROCESS_SYNCHRONIZE, WaitForSingleObject,
 };
+
+/// What an image has left behind when its constructors or destructors have crashed: nothing, where the system finds its
+/// tables for exceptions by itself.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(all(target_arch = "x86", target_env = "gnu")))]
+pub(crate) unsafe fn forget_frames(_image: Range<usize>, _function: usize) {}
 
 /// What makes a file the same file with the same content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

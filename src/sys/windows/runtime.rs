@@ -5,7 +5,7 @@
 //! inside a guest it abandons the call; elsewhere it calls the handler that was there before. A runtime that is
 //! linked statically into a guest cannot be reached: an abort there ends the process.
 
-use crate::guard;
+use crate::guard::{self, Registers};
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -106,18 +106,47 @@ pub(super) fn unhook() {
 }
 
 /// The handler of one runtime, called by its `abort` and `raise`.
+#[cfg(not(target_arch = "x86"))]
 unsafe extern "C" fn on_abort<const RUNTIME: usize>(number: c_int) {
-    let (Some(runtime), Some(previous)) = (RUNTIMES.get(RUNTIME), PREVIOUS.get(RUNTIME)) else { return };
+    aborted(RUNTIME, number, &super::tables::caller());
+}
+
+/// As above. There are no tables for `caller`, but here it is known where everything is.
+#[cfg(target_arch = "x86")]
+#[unsafe(naked)]
+unsafe extern "C" fn on_abort<const RUNTIME: usize>(number: c_int) {
+    unsafe extern "C" fn handler(runtime: usize, number: c_int, frame: &[usize; 2]) {
+        let [frame_of_caller, instruction] = *frame;
+        let stack = core::ptr::from_ref(frame).addr() + size_of_val(frame);
+        aborted(runtime, number, &Registers { instruction, stack, frame: frame_of_caller, ..Registers::default() });
+    }
+    core::arch::naked_asm!(
+        "push ebp", // below the return address
+        "mov ebp, esp",
+        "push ebp",
+        "push dword ptr [ebp + 8]", // the signal's number
+        "push {runtime}",
+        "call {handler}",
+        "leave",
+        "ret",
+        runtime = const RUNTIME,
+        handler = sym handler,
+    )
+}
+
+/// `registers` are those of whoever has called the handler.
+fn aborted(index: usize, number: c_int, registers: &Registers) {
+    let (Some(runtime), Some(previous)) = (RUNTIMES.get(index), PREVIOUS.get(index)) else { return };
     let before = previous.load(Ordering::Acquire);
     let Some(signal) = signal(runtime) else { return };
     // The runtime takes a handler out before it calls it.
     let stay = || {
-        if let Some(handler) = HANDLERS.get(RUNTIME) {
+        if let Some(handler) = HANDLERS.get(index) {
             // SAFETY: as in `hook`.
             unsafe { signal(SIGABRT, *handler as *const () as usize) };
         }
     };
-    if let Some(landing) = guard::armed(&super::fault::caller(), |_| super::fault::abort()) {
+    if let Some(landing) = guard::armed(registers, |_| super::fault::abort()) {
         stay();
         // SAFETY: the landing place of a guarded call of this thread. What lies between is the guest's and the
         // runtime's, which holds no lock while a handler runs.
