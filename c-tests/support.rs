@@ -150,7 +150,7 @@ pub(crate) fn names(arguments: &[&str], file: &Path) -> Vec<String> {
     // In an archive for Windows are stubs for functions of the system, as import libraries have them.
     let mut stub = false;
     let name = |line: &str| match line.split(' ').collect::<Vec<_>>()[..] {
-        [_address, _kind, name] if !stub => Some(name.to_owned()),
+        [_address, _kind, name] if !stub => Some(target::name_in_c(name).to_owned()),
         [member] => {
             stub = member.contains(".dll");
             None

@@ -3,7 +3,35 @@
 
 #include "exceptions.h"
 
-#include <windows.h>
+#include <stddef.h>
+
+/* Of the system only what is needed, by hand: for 32-bit x86 it is compiled for Microsoft's ABI, since clang has no `__try`
+ * for MinGW's there, and the headers at hand are MinGW's. */
+struct exception_record {
+    unsigned long code;
+    unsigned long flags;
+    struct exception_record *inner;
+    void *address;
+    unsigned long parameters;
+    size_t information[15];
+};
+
+struct exception_pointers {
+    struct exception_record *record;
+    void *context;
+};
+
+typedef long(__stdcall *vectored_handler)(struct exception_pointers *exception);
+
+__declspec(dllimport) void *__stdcall VirtualAlloc(void *address, size_t size, unsigned long type, unsigned long rights);
+__declspec(dllimport) int __stdcall VirtualFree(void *address, size_t size, unsigned long type);
+__declspec(dllimport) void *__stdcall AddVectoredExceptionHandler(unsigned long first, vectored_handler handler);
+__declspec(dllimport) unsigned long __stdcall RemoveVectoredExceptionHandler(void *handler);
+__declspec(dllimport) void __stdcall RaiseException(unsigned long code, unsigned long flags, unsigned long count,
+                                                    const size_t *parameters);
+
+enum { MEM_COMMIT = 0x1000, MEM_RESERVE = 0x2000, MEM_RELEASE = 0x8000, PAGE_NOACCESS = 1, PAGE_READWRITE = 4 };
+#define ACCESS_VIOLATION 0xc0000005
 
 static volatile int zero;
 static int *reserved;
@@ -11,12 +39,12 @@ static int *reserved;
 __declspec(noinline) static void write_to_null(void) { *(volatile int *)(size_t)zero = 1; }
 
 /* Makes the page accessible that was only reserved. */
-static LONG CALLBACK commit(EXCEPTION_POINTERS *exception) {
-    if (exception->ExceptionRecord->ExceptionInformation[1] == (ULONG_PTR)reserved) {
+static long __stdcall commit(struct exception_pointers *exception) {
+    if (exception->record->information[1] == (size_t)reserved) {
         VirtualAlloc(reserved, 4096, MEM_COMMIT, PAGE_READWRITE);
-        return EXCEPTION_CONTINUE_EXECUTION;
+        return -1; /* go on where it was */
     }
-    return EXCEPTION_CONTINUE_SEARCH;
+    return 0;
 }
 
 static int write_with_a_vectored_handler(void) {
@@ -34,7 +62,7 @@ static int write_in_a_try_block(void) {
     __try {
         write_to_null();
         return 0;
-    } __except (GetExceptionCode() == (DWORD)STATUS_ACCESS_VIOLATION) {
+    } __except ((unsigned long)_exception_code() == ACCESS_VIOLATION) {
         return 42;
     }
 }

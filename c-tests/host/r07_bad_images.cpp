@@ -112,13 +112,15 @@ SCENARIO(r07_entry_point_that_is_only_imported) {
 #ifdef _WIN32
 
 SCENARIO(r07_wrong_architecture) {
-    for (WORD machine : {IMAGE_FILE_MACHINE_ARM64, IMAGE_FILE_MACHINE_I386, IMAGE_FILE_MACHINE_UNKNOWN}) {
+    const WORD other = sizeof(void *) == 8 ? IMAGE_FILE_MACHINE_I386 : IMAGE_FILE_MACHINE_AMD64;
+    for (WORD machine : {WORD(IMAGE_FILE_MACHINE_ARM64), other, WORD(IMAGE_FILE_MACHINE_UNKNOWN)}) {
         patched_guest_is_refused([machine](Header &header) { header.FileHeader.Machine = machine; });
     }
 }
 
 SCENARIO(r07_wrong_class) {
-    patched_guest_is_refused([](Header &header) { header.OptionalHeader.Magic = IMAGE_NT_OPTIONAL_HDR32_MAGIC; });
+    const WORD other = sizeof(void *) == 8 ? IMAGE_NT_OPTIONAL_HDR32_MAGIC : IMAGE_NT_OPTIONAL_HDR64_MAGIC;
+    patched_guest_is_refused([other](Header &header) { header.OptionalHeader.Magic = other; });
     patched_guest_is_refused([](Header &header) { header.OptionalHeader.Magic = 9; });
 }
 

@@ -204,13 +204,18 @@ fn guests(directory: &Path) -> Vec<Job> {
             for flag in words.clone() {
                 // Apple's linker does not strip: local symbols and debug information are left out one by one.
                 let stripped: &[&str] = if target::is_macos() { &["-Wl,-x", "-g0"] } else { &["-s"] };
-                command.args(if flag == "-s" { stripped } else { std::slice::from_ref(&flag) });
+                match flag {
+                    "-s" => command.args(stripped),
+                    _ if flag.ends_with(".a") => command.arg(target::library(flag)),
+                    _ => command.arg(flag.replace('@', if target::is_wide() { "x86_64" } else { "i686" })),
+                };
             }
             if target::is_windows() && !x86 && !line.contains("msvc") {
                 command.arg("-L").arg(directory).arg("-lnowhere");
                 // The address is otherwise made of the file's name, which is the same for all versions of a guest only
                 // if a compiler has not been told to write it elsewhere, as here.
-                command.arg("-Wl,--image-base=0x270000000");
+                let base = if target::is_wide() { "0x270000000" } else { "0x27000000" };
+                command.arg(format!("-Wl,--image-base={base}"));
             }
             if let Some(linker) = words.clone().find_map(|flag| flag.strip_prefix("-fuse-ld=")) {
                 command.args(target::find_linker(linker));
@@ -242,9 +247,7 @@ fn named_compiler(name: &str) -> Command {
             command.arg(format!("--target={}", target::gnu_triple()));
             if target::is_windows() {
                 // It does not know where Debian has MinGW's libgcc.
-                let libgcc = compiler(false).arg("-print-libgcc-file-name").output().unwrap().stdout;
-                let libgcc = String::from_utf8(libgcc).unwrap();
-                command.arg("-L").arg(Path::new(libgcc.trim()).parent().unwrap());
+                command.arg("-L").arg(target::library("libgcc.a").parent().unwrap());
             }
             command
         }
@@ -255,7 +258,10 @@ fn named_compiler(name: &str) -> Command {
 fn can_be_built(line: &str) -> bool {
     let elf = ["-fuse-ld=gold", "-fuse-ld=mold", "-Wl,-z,"];
     let not_of_macos = ["-fuse-ld=", "-Wl,-", "-m32", "-m64", "imported_entry.c", " g++ "];
+    // One guest for Windows has a row for each processor.
+    let of_the_other = |line: &str| line.contains("-fms-extensions") && line.contains("i686-") == target::is_wide();
     let unknown: &[&str] = match () {
+        () if target::is_windows() && of_the_other(line) => return false,
         () if target::is_windows() => &elf,
         () if target::is_macos() => &not_of_macos,
         () if target::triple().starts_with("riscv") => &["-fuse-ld=gold"],
@@ -267,7 +273,8 @@ fn can_be_built(line: &str) -> bool {
 /// MinGW's compilers make code of one size of pointer. Of the other there is no C runtime to begin in.
 fn compiler_of_the_other_size() -> Command {
     let mut command = Command::new("clang");
-    command.args(["--target=i686-w64-mingw32", "-fuse-ld=lld", "-Wl,-e,cr_main"]);
+    let other = if target::is_wide() { "i686" } else { "x86_64" };
+    command.arg(format!("--target={other}-w64-mingw32")).args(["-fuse-ld=lld", "-Wl,-e,cr_main"]);
     command
 }
 

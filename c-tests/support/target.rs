@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 #[cfg(windows)]
 use std::os::windows::fs::symlink_file as symlink;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The Rust triple.
@@ -34,6 +35,11 @@ pub(crate) fn is_emulated() -> bool {
 /// Is the target Windows?
 pub(crate) fn is_windows() -> bool {
     triple().contains("windows")
+}
+
+/// Are its pointers of 64 bits?
+pub(crate) fn is_wide() -> bool {
+    !triple().starts_with("i686")
 }
 
 /// Is the target macOS?
@@ -61,6 +67,12 @@ pub(crate) fn compiler(cpp: bool) -> Command {
     build.get_compiler().to_command()
 }
 
+/// Where the compiler has a library.
+pub(crate) fn library(name: &str) -> PathBuf {
+    let place = compiler(false).arg(format!("-print-file-name={name}")).output().unwrap().stdout;
+    PathBuf::from(String::from_utf8(place).unwrap().trim())
+}
+
 /// The flag with which a cross compiler, which looks only beside itself, finds a linker that serves all machines.
 pub(crate) fn find_linker(linker: &str) -> Option<String> {
     let name = format!("ld.{linker}");
@@ -80,6 +92,12 @@ pub(crate) fn find_linker(linker: &str) -> Option<String> {
 pub(crate) fn gnu_triple() -> String {
     let triple = triple().replace("-unknown", "").replace("riscv64gc", "riscv64");
     triple.replace("-pc-windows-gnu", "-w64-mingw32")
+}
+
+/// What C calls something by the name that it has in the target's files.
+pub(crate) fn name_in_c(name: &str) -> &str {
+    let prefix = if is_windows() && !is_wide() { "_" } else { "" };
+    name.strip_prefix(prefix).unwrap_or(name)
 }
 
 /// A program of the GNU binutils that can read the target's files.
