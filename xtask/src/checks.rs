@@ -1,14 +1,15 @@
-//! Systems for which the library is compiled here and no more: nothing here links or runs their programs.
+//! Systems for which the library is compiled or linked here and no more: nothing here runs their programs.
 
 use crate::steps::Step;
 use crate::tools::{command, output, root, run, work_dir};
-use crate::{machine, packages};
+use crate::{libs, machine, packages, symbols};
 use anyhow::{Result, bail};
 
 /// The platform's name and its triple.
-const SYSTEMS: [(&str, &str); 6] = [
+const SYSTEMS: [(&str, &str); 7] = [
     ("Windows x86_64 (MSVC)", "x86_64-pc-windows-msvc"),
     ("Windows aarch64 (MSVC)", "aarch64-pc-windows-msvc"),
+    ("Windows i686 (MSVC)", "i686-pc-windows-msvc"),
     ("FreeBSD x86_64", "x86_64-unknown-freebsd"),
     ("FreeBSD aarch64", "aarch64-unknown-freebsd"),
     ("Android x86_64", "x86_64-linux-android"),
@@ -16,7 +17,18 @@ const SYSTEMS: [(&str, &str); 6] = [
 ];
 
 pub(crate) fn steps() -> Vec<Step> {
-    SYSTEMS.iter().filter_map(|(_, triple)| step(triple)).collect()
+    SYSTEMS.iter().filter_map(|(_, triple)| step(triple)).chain([windows_i686()]).collect()
+}
+
+/// This one is linked, too.
+fn windows_i686() -> Step {
+    const PLATFORM: &str = "Windows i686 (MinGW)";
+    let link = || {
+        packages::install_for(&machine::WINDOWS_I686)?;
+        libs::build(&machine::WINDOWS_I686)?;
+        symbols::exported(&machine::WINDOWS_I686)
+    };
+    Step::new(format!("{PLATFORM}: libraries"), link).links(PLATFORM)
 }
 
 /// The step for this triple, if it is one of these.

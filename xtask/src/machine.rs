@@ -84,6 +84,22 @@ const WINDOWS: Machine = Machine {
     ],
 };
 
+/// The same with 32 bits. Debian has its wine among the packages for i386 alone, which not every machine can install beside
+/// its own: its programs are run only where that is there, and the machine asked for.
+pub(crate) const WINDOWS_I686: Machine = Machine {
+    triple: "i686-pc-windows-gnu",
+    foreign: true,
+    prefix: "i686-w64-mingw32-",
+    suffix: "-posix",
+    runner: "/usr/lib/wine/wine",
+    needs: &[
+        ("i686-w64-mingw32-gcc-posix", "gcc-mingw-w64-i686-posix"),
+        ("i686-w64-mingw32-g++-posix", "g++-mingw-w64-i686-posix"),
+    ],
+};
+
+static BY_NAME: [Machine; 1] = [WINDOWS_I686];
+
 static OTHERS: [Machine; 4] = [AARCH64, I686, RISCV64, WINDOWS];
 
 /// The standard library has to be compiled where none is installed for the target. Its sources and its compiler
@@ -113,14 +129,20 @@ pub(crate) fn find(triple: &str) -> Result<&'static Machine> {
     if triple == native.triple {
         return Ok(native);
     }
-    let names: Vec<_> = OTHERS.iter().map(|machine| machine.triple).collect();
-    let found = OTHERS.iter().find(|machine| machine.triple == triple);
+    let all = || OTHERS.iter().chain(&BY_NAME);
+    let names: Vec<_> = all().map(|machine| machine.triple).collect();
+    let found = all().find(|machine| machine.triple == triple);
     found.with_context(|| format!("tests run for {} and {}", native.triple, names.join(", ")))
 }
 
 /// The other machines that are tested from here.
 pub(crate) fn others() -> impl Iterator<Item = &'static Machine> {
     OTHERS.iter()
+}
+
+/// Is it tested only if it is asked for?
+pub(crate) fn is_by_name(triple: &str) -> bool {
+    BY_NAME.iter().any(|machine| machine.triple == triple)
 }
 
 /// Are tests run for it from here?
@@ -158,6 +180,11 @@ impl Machine {
     /// Is it Windows?
     pub(crate) fn is_windows(&self) -> bool {
         self.triple.contains("windows")
+    }
+
+    /// Are its pointers of 64 bits?
+    pub(crate) fn is_wide(&self) -> bool {
+        !self.triple.starts_with("i686")
     }
 
     /// Is it macOS?
@@ -260,7 +287,7 @@ impl Machine {
             environment.push((self.cargo_variable("RUNNER"), self.runner.to_owned()));
         }
         if self.is_windows() {
-            environment.extend(wine::environment());
+            environment.extend(wine::environment(self));
             // Where the crate `cc` looks, which would take the compiler without a suffix.
             for (name, compiler) in [("CC", "gcc"), ("CXX", "g++")] {
                 environment.push((format!("{name}_{}", self.triple.replace('-', "_")), self.compiler(compiler)));

@@ -77,12 +77,13 @@ fn lines<'a>(text: &'a str) -> Vec<&'a str> {
 
 /// The platform that a triple stands for.
 pub(crate) fn name(triple: &str) -> Result<&'static str> {
-    const NAMES: [(&str, &str); 8] = [
+    const NAMES: [(&str, &str); 9] = [
         ("x86_64-unknown-linux-gnu", "Linux x86_64 (glibc)"),
         ("aarch64-unknown-linux-gnu", "Linux aarch64 (glibc)"),
         ("i686-unknown-linux-gnu", "Linux i686 (glibc)"),
         ("riscv64gc-unknown-linux-gnu", "Linux riscv64 (glibc)"),
         ("x86_64-pc-windows-gnu", "Windows x86_64 (MinGW)"),
+        ("i686-pc-windows-gnu", "Windows i686 (MinGW)"),
         ("x86_64-pc-windows-msvc", "Windows x86_64 (MSVC)"),
         ("aarch64-apple-darwin", "macOS aarch64"),
         ("x86_64-apple-darwin", "macOS x86_64"),

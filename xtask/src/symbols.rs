@@ -21,7 +21,10 @@ pub(crate) fn exported(machine: &Machine) -> Result<()> {
         let tables = output(command(machine.tool("objdump")).arg("-p").arg(&shared_library))?;
         same("cr.dll exports", &exports(&tables), &header)?;
         let archive = output(command(nm).args(["-g", "--defined-only"]).arg(&static_library))?;
-        let ours = defined(&archive).into_iter().filter(|name| is_ours(name)).collect();
+        // What C's names begin with.
+        let prefix = if machine.is_wide() { "" } else { "_" };
+        let named = defined(&archive).into_iter().filter_map(|name| Some(name.strip_prefix(prefix)?.to_owned()));
+        let ours = named.filter(|name| is_ours(name)).collect();
         same("libcr.a defines", &ours, &header)?;
         println!("{} functions in cr.dll, libcr.a and cr.h", header.len());
         return Ok(());

@@ -10,30 +10,30 @@ use std::sync::OnceLock;
 use std::{env, fs};
 
 /// What stands for the disk of a Windows machine.
-fn prefix() -> PathBuf {
-    work_dir().join("wine")
+fn prefix(machine: &Machine) -> PathBuf {
+    work_dir().join(if machine.is_wide() { "wine" } else { "wine32" })
 }
 
 /// What programs that wine runs, and wine itself, must find in the environment.
-pub(crate) fn environment() -> Vec<(String, String)> {
+pub(crate) fn environment(machine: &Machine) -> Vec<(String, String)> {
     let mut variables = vec![
-        ("WINEPREFIX", prefix().display().to_string()),
-        ("WINEARCH", "win64".to_owned()),
+        ("WINEPREFIX", prefix(machine).display().to_string()),
+        ("WINEARCH", if machine.is_wide() { "win64" } else { "win32" }.to_owned()),
         ("WINEDEBUG", "-all".to_owned()),
         // No .NET, no browser, no entries in menus.
         ("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d".to_owned()),
         ("DISPLAY", String::new()),
     ];
     // The libraries of MinGW's compilers: libstdc++, libgcc and libwinpthread.
-    let folders: Vec<String> = runtime_folders().iter().map(|folder| windows_path(folder)).collect();
+    let folders: Vec<String> = runtime_folders(machine).iter().map(|folder| windows_path(folder)).collect();
     variables.push(("WINEPATH", folders.join(";")));
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn runtime_folders() -> Vec<PathBuf> {
+fn runtime_folders(machine: &Machine) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     for library in ["libstdc++-6.dll", "libwinpthread-1.dll"] {
-        let found = output(command("x86_64-w64-mingw32-g++-posix").arg(format!("-print-file-name={library}")));
+        let found = output(command(machine.compiler("g++")).arg(format!("-print-file-name={library}")));
         if let Some(folder) = found.ok().as_deref().map(str::trim).map(Path::new).and_then(Path::parent) {
             folders.push(folder.canonicalize().unwrap_or(folder.to_owned()));
         }
@@ -48,14 +48,17 @@ fn windows_path(path: &Path) -> String {
 
 /// Makes the disk, if it is not there yet.
 pub(crate) fn prepare(machine: &Machine) -> Result<()> {
-    let system = prefix().join("drive_c/windows/system32");
+    if !Path::new(machine.runner).exists() {
+        bail!("there is no wine for it: dpkg --add-architecture i386; apt-get update; apt-get install wine32:i386");
+    }
+    let system = prefix(machine).join("drive_c/windows/system32");
     let wine = || {
         let mut wine = command(machine.runner);
-        wine.envs(environment());
+        wine.envs(environment(machine));
         wine
     };
     if !system.exists() {
-        fs::create_dir_all(prefix())?;
+        fs::create_dir_all(prefix(machine))?;
         run(wine().args(["wineboot", "--init"])).context("wine cannot be set up")?;
         // Crashes are what is tested: nobody is to be asked about them.
         let debugger = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug";
@@ -65,7 +68,7 @@ pub(crate) fn prepare(machine: &Machine) -> Result<()> {
     }
     // Wine 8 lacks a library that Rust's own library needs.
     let mut compiler = command(machine.compiler("gcc"));
-    compiler.args(["-shared", "-O1", "-o"]).arg(system.join("bcryptprimitives.dll"));
+    compiler.args(["-shared", "-O1", "-Wl,--kill-at", "-o"]).arg(system.join("bcryptprimitives.dll"));
     run(compiler.arg(root().join("c-tests/support/bcryptprimitives.c")).arg("-ladvapi32"))?;
     stay(machine)
 }
@@ -80,7 +83,7 @@ pub(crate) fn stay(machine: &Machine) -> Result<()> {
     }
     // A program that waits for its input, whose other end is left to the system to close when we end.
     let mut waiting = command(machine.runner);
-    waiting.arg("cmd").envs(environment()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    waiting.arg("cmd").envs(environment(machine)).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     std::mem::forget(waiting.spawn().context("wine cannot be started")?);
     Ok(())
 }
@@ -117,7 +120,7 @@ pub(crate) fn bench(machine: &Machine) -> Result<()> {
         let mut line = format!("{what:16}");
         for (name, _) in &programs {
             let mut wine = command(machine.runner);
-            wine.current_dir(scratch.path()).envs(environment());
+            wine.current_dir(scratch.path()).envs(environment(machine));
             wine.arg(place(&format!("{name}.exe"))).args([what, &format!("{name}.dll"), &count.to_string()]);
             // The original does not survive all of it.
             let time = output(&mut wine).map_or("fails".to_owned(), |time| time.trim().to_owned());
