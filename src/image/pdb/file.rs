@@ -66,6 +66,9 @@ impl File {
     pub(super) fn read(medium: Box<dyn Medium>, len: u64) -> Result<File, Unknown> {
         let mut pdb = pdb2::PDB::open(Bounded { medium, len })?;
         let information = pdb.pdb_information()?;
+        if !pdb.raw_stream(DBI)?.is_some_and(|list| has_its_parts(&list)) {
+            return Err(Unknown::Damaged("its list of modules is not whole".into()));
+        }
         let debug = pdb.debug_information()?;
         let map = pdb.address_map()?;
         let modules = debug.modules()?.map(|module| Ok(module.module_name().into_owned())).collect()?;
@@ -142,9 +145,20 @@ impl File {
 /// The stream that lists modules and their files.
 const DBI: pdb2::StreamIndex = pdb2::StreamIndex(3);
 
+/// How long its header is.
+const HEADER: usize = 64;
+
+/// Do the parts of this stream end in it? Their sizes are added up without a look.
+fn has_its_parts(stream: &[u8]) -> bool {
+    /// Where they are: of modules, contributions, sections, files, type servers, other streams, and edits.
+    const SIZES: [usize; 7] = [24, 28, 32, 36, 40, 48, 52];
+    let size = |at: usize| Some(u64::from(u32::from_le_bytes(*stream.get(at..)?.first_chunk()?)));
+    let sum = SIZES.iter().try_fold(HEADER as u64, |sum, at| Some(sum + size(*at)?));
+    sum.is_some_and(|sum| sum <= stream.len() as u64)
+}
+
 /// Of each module the first source file that is no header.
 fn sources(stream: &[u8]) -> Option<Vec<Option<String>>> {
-    const HEADER: usize = 64;
     const ENDS: [&str; 8] = [".c", ".cc", ".cpp", ".cxx", ".c++", ".m", ".mm", ".rs"];
     // The sizes of modules, parts and the map of sections, which are in front of the files.
     let mut sizes = Cursor(stream.get(24..)?);

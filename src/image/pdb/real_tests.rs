@@ -365,3 +365,17 @@ fn a_pdb_of_mingw_is_read_too() {
     // There `struct` fields of bits are laid out as gcc does.
     guest.expect(&[("nodes", "{next@0:* value@8:i32}[4]"), ("wide", "u16")], "MinGW");
 }
+
+#[test]
+fn sizes_that_are_absurd_together_are_an_error() {
+    let guest = Guest::of("guest.c", &format!("{STATE}{C}"), &["-O0"]);
+    let whole = fs::read(guest.pdb()).unwrap();
+    assert!(super::fuzz::all(&whole) > 0);
+    // The header of the list of modules: -1, and its version.
+    let header = whole.windows(8).position(|bytes| bytes == [0xff, 0xff, 0xff, 0xff, 0x77, 0x09, 0x31, 0x01]).unwrap();
+    for size in [24, 28, 32, 36, 40, 48, 52] {
+        let mut bytes = whole.clone();
+        bytes[header + size..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(super::fuzz::all(&bytes), 0, "{size}");
+    }
+}
