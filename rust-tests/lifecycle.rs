@@ -55,7 +55,7 @@ const NULL_WRITE: &str = if cfg!(windows) { "EXCEPTION_ACCESS_VIOLATION" } else 
 
 /// Builds the guest with these features and returns its file.
 ///
-/// With `CR_TEST_RUST_GUESTS` set, as for other machines, it has been built and is in that directory.
+/// With `CR_TEST_RUST_GUESTS` set, as by the test command, it has been built and is in that directory.
 fn build(features: &str) -> PathBuf {
     if let Some(directory) = std::env::var_os("CR_TEST_RUST_GUESTS") {
         return Path::new(&directory).join(format!("guest-{features}"));

@@ -23,7 +23,7 @@ pub(crate) fn install(built: &Path, prefix: &Path) -> Result<()> {
     libs::replace(&root().join("include/cr.h"), &include.join("cr.h"))?;
     let machine = machine::native()?;
     let with_versions = machine.shared_library() == "libcr.so";
-    let file = if with_versions { format!("libcr.so.{version}") } else { machine.shared_library().to_owned() };
+    let file = if with_versions { format!("libcr.so.{version}") } else { machine.shared_library() };
     for name in ["libcr.a", &file] {
         libs::replace(&built.join(name), &lib.join(name))?;
     }

@@ -193,11 +193,16 @@ impl Machine {
     }
 
     /// The name of the shared library there.
-    pub(crate) fn shared_library(&self) -> &'static str {
+    pub(crate) fn shared_library(&self) -> String {
+        self.shared_library_of("cr")
+    }
+
+    /// What cargo calls the shared library of a crate.
+    pub(crate) fn shared_library_of(&self, name: &str) -> String {
         match () {
-            () if self.is_windows() => "cr.dll",
-            () if self.is_macos() => "libcr.dylib",
-            () => "libcr.so",
+            () if self.is_windows() => format!("{name}.dll"),
+            () if self.is_macos() => format!("lib{name}.dylib"),
+            () => format!("lib{name}.so"),
         }
     }
 
@@ -258,6 +263,10 @@ impl Machine {
             return Ok(Vec::new());
         }
         let mut environment = self.runner_environment();
+        if !self.runner.contains("qemu") {
+            // The profile of the tests is for emulated processors, on which the tests take longer than their compilation.
+            environment.push(("CARGO_PROFILE_CROSS_OPT_LEVEL".to_owned(), "0".to_owned()));
+        }
         if !self.prefix.is_empty() {
             // The whole path, as CMake names it: another name is another linker for cargo, which compiles anew.
             let linker = tools::find(&self.compiler("gcc")).context("no linker; the first step installs it")?;

@@ -32,6 +32,8 @@ pub(crate) fn native(machine: &Machine) -> Result<String> {
     if !exists("cargo-nextest") {
         command.args(["--lib", "--bins", "--tests"]);
     }
+    // Within the tests their compilation would count against the time limits.
+    command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
     counting_skipped(machine, command.env("CR_LIB_DIR", machine.lib_dir()))
 }
 
@@ -40,8 +42,7 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     let mut command = runner(machine.cargo()?);
     command.args(["--package", "cr-reload", "--lib", "--test", "lifecycle", "--target", machine.triple]);
     command.args([if exists("cargo-nextest") { "--cargo-profile" } else { "--profile" }, "cross"]);
-    // Within the tests their compilation would count against the time limits; and programs that wine runs cannot wait for
-    // cargo.
+    // As above; and programs that wine runs cannot wait for cargo.
     command.env("CR_TEST_RUST_GUESTS", rust_guests(machine)?);
     if machine.is_windows() {
         wine::stay(machine)?;
@@ -49,17 +50,24 @@ pub(crate) fn foreign_rust(machine: &Machine) -> Result<()> {
     tools::run(command.arg("--target-dir").arg(machine.target_dir()))
 }
 
-/// Builds the guests of the suites in Rust, as these do themselves on this machine; returns the directory.
+/// Builds the guests of the suites in Rust, which these otherwise do themselves; returns the directory.
 fn rust_guests(machine: &Machine) -> Result<PathBuf> {
-    let (target, place) = (machine.target_dir(), work_dir().join(format!("rust-guests-{}", machine.triple)));
-    let made = if machine.is_windows() { "cr_test_guest.dll" } else { "libcr_test_guest.so" };
+    let place = work_dir().join(format!("rust-guests-{}", machine.triple));
     fs::create_dir_all(&place)?;
     for features in ["", "second", "crashing", "panicking"] {
         let mut cargo = machine.cargo()?;
         cargo.args(["build", "--quiet", "--locked", "--package", "cr-test-guest", "--features", features]);
-        cargo.args(["--profile", "cross", "--target", machine.triple, "--target-dir"]).arg(&target);
+        let made = if machine.foreign {
+            let target = machine.target_dir();
+            cargo.args(["--profile", "cross", "--target", machine.triple, "--target-dir"]).arg(&target);
+            target.join(machine.triple).join("cross")
+        } else {
+            // Where the tests are compiled, with which it shares what it is made of; but it is copied very often.
+            cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+            work_dir().with_file_name("debug")
+        };
         tools::run(&mut cargo)?;
-        fs::copy(target.join(machine.triple).join("cross").join(made), place.join(format!("guest-{features}")))?;
+        fs::copy(made.join(machine.shared_library_of("cr_test_guest")), place.join(format!("guest-{features}")))?;
     }
     Ok(place)
 }

@@ -91,7 +91,7 @@ const ALL_FROM: &str = "x86_64-unknown-linux-gnu";
 /// What is tested there with every change.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
-/// The steps for this machine, and beside them those for Windows, if all can be tested from here.
+/// The steps for this machine, and beside them some for Windows, if all can be tested from here.
 fn native_and_windows(machine: &'static Machine) -> Result<Vec<Step>> {
     let mut steps = native(machine)?;
     if machine.triple == ALL_FROM {
@@ -100,7 +100,7 @@ fn native_and_windows(machine: &'static Machine) -> Result<Vec<Step>> {
         let beside = Rc::new(Beside::new(windows));
         let (first, last) = (Rc::clone(&beside), beside);
         steps.insert(1, Step::new(format!("{platform}: begin"), move || first.start()));
-        steps.push(Step::with_remark(format!("{platform}: all steps, to their end"), move || last.finish()));
+        steps.push(Step::with_remark(format!("{platform}: C and C++ suite"), move || last.finish()));
     }
     Ok(steps)
 }
