@@ -263,10 +263,6 @@ impl Machine {
             return Ok(Vec::new());
         }
         let mut environment = self.runner_environment();
-        if !self.runner.contains("qemu") {
-            // The profile of the tests is for emulated processors, on which the tests take longer than their compilation.
-            environment.push(("CARGO_PROFILE_CROSS_OPT_LEVEL".to_owned(), "0".to_owned()));
-        }
         if !self.prefix.is_empty() {
             // The whole path, as CMake names it: another name is another linker for cargo, which compiles anew.
             let linker = tools::find(&self.compiler("gcc")).context("no linker; the first step installs it")?;
