@@ -1,14 +1,14 @@
 //! A time limit for calls of a guest: a timer of the system, whose thread looks where the call is, and interrupts it.
 
 use super::fault::timeout;
-use super::machine::{FULL, go_on_at, registers};
+use super::machine::{Aligned, FULL, go_on_at, registers};
 use crate::error::Error;
 use crate::guard::{self, Capture, Thread};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{CloseHandle, HANDLE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::System::Diagnostics::Debug::{CONTEXT, GetThreadContext, SetThreadContext};
+use windows_sys::Win32::System::Diagnostics::Debug::{GetThreadContext, SetThreadContext};
 use windows_sys::Win32::System::Threading::{
     CreateTimerQueueTimer, DeleteTimerQueueTimer, GetCurrentThreadId, OpenThread, ResumeThread, SuspendThread,
     THREAD_GET_CONTEXT, THREAD_SET_CONTEXT, THREAD_SUSPEND_RESUME, WT_EXECUTEDEFAULT,
@@ -81,11 +81,6 @@ impl Drop for Limit {
         unsafe { CloseHandle(call.thread) };
     }
 }
-
-/// The system stores vector registers with instructions that want it so; the binding does not know.
-#[derive(Default)]
-#[repr(align(16))]
-struct Aligned(CONTEXT);
 
 /// Called by a thread of the system. While the other one is suspended, which may hold any lock, it allocates nothing and
 /// takes none.

@@ -3,6 +3,11 @@
 use crate::guard::{Landing, Registers};
 use windows_sys::Win32::System::Diagnostics::Debug::CONTEXT;
 
+/// The system stores vector registers with instructions that want it so; the binding does not know.
+#[derive(Default)]
+#[repr(align(16))]
+pub(super) struct Aligned(pub(super) CONTEXT);
+
 #[cfg(target_arch = "x86_64")]
 mod processor {
     use super::{CONTEXT, Landing, Registers};

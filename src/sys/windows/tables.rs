@@ -1,12 +1,12 @@
 //! Unwinding by the tables that the images have for it.
 
-use super::machine::registers;
+use super::machine::{Aligned, registers};
 use crate::guard::{self, Registers};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use windows_sys::Win32::System::Diagnostics::Debug::{
-    CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_RECORD, RtlCaptureContext, RtlLookupFunctionEntry, RtlUnwindEx,
-    RtlVirtualUnwind, UNW_FLAG_NHANDLER,
+    DISPATCHER_CONTEXT, EXCEPTION_RECORD, RtlCaptureContext, RtlLookupFunctionEntry, RtlUnwindEx, RtlVirtualUnwind,
+    UNW_FLAG_NHANDLER,
 };
 
 /// Runs the __finally blocks and destructors of the frames inside of the guarded call, and goes on at its landing place;
@@ -38,10 +38,6 @@ pub(super) unsafe fn unwind(
 /// Where the function goes on that has called the calling one.
 #[inline(never)]
 pub(super) fn caller() -> Registers {
-    /// The system stores vector registers with instructions that want it so; the binding does not know.
-    #[derive(Default)]
-    #[repr(align(16))]
-    struct Aligned(CONTEXT);
     let mut machine = Aligned::default();
     // SAFETY: aligned room for the registers.
     unsafe { RtlCaptureContext(&raw mut machine.0) };
