@@ -70,7 +70,7 @@ impl Image {
         image::regions(Source::original(bytes, self.path()), Target::native()).unwrap_or_default()
     }
 
-    pub(super) fn bytes(&self) -> Option<&[u8]> {
+    fn bytes(&self) -> Option<&[u8]> {
         let map = self.bytes.get_or_init(|| {
             let file = File::open(&self.module.file).ok()?;
             // SAFETY: an image that is or was loaded, which a program that shortens it would break anyway.
@@ -90,10 +90,14 @@ impl Image {
         })
     }
 
+    pub(super) fn loader(&self) -> Option<&Loader> {
+        self.loader.get_or_init(|| Loader::new(&self.module.file).ok()).as_ref()
+    }
+
     /// What is at an address of its code: inlined functions, the innermost first, then the function itself.
     pub(super) fn lines(&self, address: usize) -> Vec<Line> {
         let offset = self.offset(address) as u64;
-        let loader = self.loader.get_or_init(|| Loader::new(&self.module.file).ok()).as_ref();
+        let loader = self.loader();
         let mut lines = loader.map(|loader| debug_lines(loader, offset)).unwrap_or_default();
         if cfg!(windows) && lines.is_empty() {
             let open = || Some(RefCell::new(Lines::of(Source::original(self.bytes()?, self.path()))?));

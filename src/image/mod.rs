@@ -27,7 +27,7 @@ use crate::error::Error;
 use core::ops::Range;
 pub(crate) use exports::exported_function;
 pub(crate) use listing::Listing;
-pub(crate) use pdb::{Line, Lines, Pdb};
+pub(crate) use pdb::{Lines, Pdb};
 pub(crate) use stay::reasons_to_stay;
 pub(crate) use symbols::{Kind, Place, Region, Source, Symbol, Variable, regions, symbols};
 
@@ -107,6 +107,14 @@ pub(crate) struct Lifecycle {
 pub(crate) struct Array {
     pub(crate) address: u64,
     pub(crate) count: u64,
+}
+
+/// A function, and where in its source.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) function: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) line: u32,
 }
 
 /// Bytes to write into the copy of the file.

@@ -3,8 +3,8 @@
 //! A debugger opens the PDB that the record of a loaded image names, and keeps it open, so the linker could not write
 //! the next one. The copies of a guest therefore get a PDB of their own, and the name of it.
 //!
-//! What is in it is read by the modules below this one: symbols, the types of variables, and
-//! the lines of functions.
+//! What is in it is read by the modules below this one: symbols, the types of variables, and the lines
+//! of functions.
 
 mod build;
 mod definitions;
@@ -22,7 +22,7 @@ mod symbols;
 mod types;
 
 use super::Patch;
-pub(crate) use lines::{Line, Lines};
+pub(crate) use lines::Lines;
 use std::path::{Path, PathBuf};
 pub(super) use symbols::{Within, symbols};
 pub(super) use types::variables;

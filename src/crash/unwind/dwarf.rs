@@ -5,8 +5,8 @@ use super::pointers;
 use crate::crash::symbols::{Image, Images};
 use crate::guard::{Registers, Saved};
 use crate::image::Region;
+use addr2line::Loader;
 use gimli::{BaseAddresses, CfaRule, EhFrame, NativeEndian, Register, RegisterRule, UnwindContext, UnwindSection};
-use object::Object as _;
 
 use number::{FRAME, RETURN, STACK};
 
@@ -28,12 +28,6 @@ mod number {
     pub(super) const STACK: Register = RiscV::SP;
     pub(super) const FRAME: Register = RiscV::X8;
     pub(super) const RETURN: Register = RiscV::RA;
-}
-
-/// The address that those in an image's file are for: 0, but for PE images.
-fn linked_for(image: &Image) -> u64 {
-    let file = image.bytes().and_then(|bytes| object::File::parse(bytes).ok());
-    file.map_or(0, |file| file.relative_address_base())
 }
 
 /// What is known of the images on the way so far.
@@ -63,7 +57,9 @@ impl<'a> Unwinder<'a> {
             // In PE images without a table of names its own has no room.
             let is_table = |region: &Region<'_>| matches!(&*region.name, ".eh_frame" | ".eh_fram");
             let table = image.regions().into_iter().find(is_table);
-            self.known.push((image.base(), linked_for(image), table));
+            // 0, but for PE images.
+            let linked_for = image.loader().map_or(0, Loader::relative_address_base);
+            self.known.push((image.base(), linked_for, table));
             self.known.len() - 1
         });
         let (_, linked_for, region) = self.known.get(index)?;

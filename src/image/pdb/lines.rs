@@ -1,6 +1,6 @@
 //! The function at an address of an image, and the line of its source, as the frames of a crash want to know them.
 
-use super::super::Source;
+use super::super::{Line, Source};
 use super::file::File;
 use super::records::{Records, leaf};
 use super::symbols::readable;
@@ -11,21 +11,15 @@ use pdb2::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A function, and where in its source.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) function: Option<String>,
-    pub(crate) file: Option<String>,
-    pub(crate) line: u32,
-}
-
 /// Lines that stand for code without a source: for "do not step into" and "always step over".
 const NO_LINES: [u32; 2] = [0x00f0_0f00, 0x00fe_efee];
 
 /// The PDB of an image, open, to be asked for lines.
 pub(crate) struct Lines {
     file: File,
-    /// Files may be large. They are read once, and only if something has been inlined.
+    /// Of source files.
+    paths: Option<StringTable<'static>>,
+    /// Of inlined functions. They may be many, and are read only if there is one.
     names: OnceCell<Option<Names>>,
 }
 
@@ -33,8 +27,12 @@ impl Lines {
     /// None: the image has no PDB.
     pub(crate) fn of(source: Source<'_>) -> Option<Lines> {
         // A panic would be a bug of the parser, here and below; there are other frames.
-        let file = catch_unwind(AssertUnwindSafe(|| File::of(source).ok()?)).ok()??;
-        Some(Lines { file, names: OnceCell::new() })
+        let open = || {
+            let mut file = File::of(source).ok()??;
+            let paths = file.pdb.string_table().ok();
+            Some(Lines { file, paths, names: OnceCell::new() })
+        };
+        catch_unwind(AssertUnwindSafe(open)).ok()?
     }
 
     /// What is at an address of the image: inlined functions, the innermost first, then the function itself. Nothing, if
@@ -47,11 +45,10 @@ impl Lines {
         let part = *self.file.parts.get(self.file.part(address)?)?;
         let (_, module) = self.file.modules(&[part.module]).ok()?.pop()?;
         let (function, sites) = function_at(&self.file, &module, address)?;
-        let paths = self.file.pdb.string_table().ok();
         let program = module.line_program().ok();
         let line = |function: Option<String>, info: Option<LineInfo>| {
             let info = info.filter(|info| !NO_LINES.contains(&info.line_start));
-            let path = |info: &LineInfo| path(program.as_ref()?, paths.as_ref()?, info.file_index);
+            let path = |info: &LineInfo| path(program.as_ref()?, self.paths.as_ref()?, info.file_index);
             Line { function, file: info.as_ref().and_then(path), line: info.map_or(0, |info| info.line_start) }
         };
         let own = program.as_ref().map(|program| program.lines_for_symbol(function.offset));

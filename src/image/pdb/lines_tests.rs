@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may
 
-use super::super::{Source, regions};
-use super::lines::{Line, Lines};
+use super::super::{Line, Source, regions};
+use super::lines::Lines;
 use super::real_tests::{Guest, X64};
 
 /// On its line 7, in a function that is inlined, stands a trap, of which there is one in the image.
