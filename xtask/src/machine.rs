@@ -71,7 +71,7 @@ const RISCV64: Machine = Machine {
 };
 
 /// Wine runs its programs. Of MinGW's two thread libraries, C++11 needs the one with POSIX threads.
-const WINDOWS: Machine = Machine {
+pub(crate) const WINDOWS: Machine = Machine {
     triple: "x86_64-pc-windows-gnu",
     foreign: true,
     prefix: "x86_64-w64-mingw32-",

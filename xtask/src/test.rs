@@ -88,20 +88,14 @@ fn for_other(machine: &'static Machine) -> Result<Vec<Step>> {
 /// From here everything can be tested that can be tested without the machine.
 const ALL_FROM: &str = "x86_64-unknown-linux-gnu";
 
-/// What is tested there with every change.
-const WINDOWS: &str = "x86_64-pc-windows-gnu";
-
-/// The steps for this machine, and beside them some for Windows, if all can be tested from here.
+/// The steps for this machine, and beside them some for Windows.
 fn native_and_windows(machine: &'static Machine) -> Result<Vec<Step>> {
     let mut steps = native(machine)?;
-    if machine.triple == ALL_FROM {
-        let windows = machine::find(WINDOWS)?;
-        let platform = platforms::name(WINDOWS)?;
-        let beside = Rc::new(Beside::new(windows));
-        let (first, last) = (Rc::clone(&beside), beside);
-        steps.insert(1, Step::new(format!("{platform}: begin"), move || first.start()));
-        steps.push(Step::with_remark(format!("{platform}: C and C++ suite"), move || last.finish()));
-    }
+    let platform = platforms::name(machine::WINDOWS.triple)?;
+    let beside = Rc::new(Beside::new(&machine::WINDOWS));
+    let (first, last) = (Rc::clone(&beside), beside);
+    steps.insert(1, Step::new(format!("{platform}: begin"), move || first.start()));
+    steps.push(Step::with_remark(format!("{platform}: C and C++ suite"), move || last.finish()));
     Ok(steps)
 }
 
@@ -111,7 +105,7 @@ fn steps(target: Option<&str>, all: bool) -> Result<Vec<Step>> {
     let native = || if cfg!(target_os = "linux") { native(machine) } else { native_elsewhere(machine) };
     match target {
         Some(triple) if triple == machine.triple => native(),
-        None if !all && cfg!(target_os = "linux") => native_and_windows(machine),
+        None if !all && machine.triple == ALL_FROM => native_and_windows(machine),
         None if !all => native(),
         None if machine.triple != ALL_FROM => bail!("all platforms are tested from {ALL_FROM}, not from here"),
         None => {
