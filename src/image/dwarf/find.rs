@@ -121,9 +121,13 @@ impl<'a> Builder<'a, '_> {
         let info = self.dwarf.debug_info.reader().slice();
         let mut places = Vec::with_capacity(wanted.len());
         let mut left = by_address();
-        self.where_they_were(wanted, before, &mut left, &mut places)?;
+        // Where all is about these variables, it is sooner read than looked up what was known.
+        let is_sparse = info.len() / wanted.len().max(1) >= DENSE;
+        if is_sparse {
+            self.where_they_were(wanted, before, &mut left, &mut places)?;
+        }
         self.within(0..info.len(), wanted, &mut left, &mut places)?;
-        let mut hints = self.hints(wanted, &places)?;
+        let mut hints = if is_sparse { self.hints(wanted, &places)? } else { Hints::default() };
         let table = self.dwarf.debug_addr.reader().slice();
         if table.is_empty() {
             return Ok((places, hints));

@@ -418,8 +418,10 @@ fn what_is_known_of_the_image_before_changes_nothing_but_the_time() {
     let names = ["first", "second", "third", "first_count", "second_count", "third_count"];
     let build = |texts: [String; 3], flags: &[&str]| {
         let library = Library::build("", "c", "cc", &[]);
-        let files = ["one.c", "two.c", "three.c"];
-        for (file, text) in files.iter().zip(texts) {
+        let files = ["one.c", "two.c", "three.c", "more.c"];
+        // Without it there is so little to read that nothing is kept.
+        let more = (0..64).map(|nth| format!("int more_{nth}(int a, int b) {{ return a + b + {nth}; }}\n")).collect();
+        for (file, text) in files.iter().zip(texts.into_iter().chain([more])) {
             fs::write(library.directory.path().join(file), text).unwrap();
         }
         library.tool(&[&["gcc", "-shared", "-fPIC", "-g", "-o", "guest.so"], flags, &files].concat());
@@ -434,6 +436,7 @@ fn what_is_known_of_the_image_before_changes_nothing_but_the_time() {
     let old = build([unit("first", ""), unit("second", ""), unit("third", "")], &[]);
     let (types, hints) = read(&old, &Hints::default());
     assert_eq!(types[1], "{value@0:i32}[2]");
+    assert_eq!(hints.of.values().flatten().count(), names.len());
     for flags in [&[][..], &["-gdwarf-4"], &["-O2"]] {
         let new = build([unit("first", ""), unit("second", "short a;"), unit("third", "")], flags);
         let (alone, hints_alone) = read(&new, &Hints::default());
