@@ -242,6 +242,8 @@ fn named_compiler(name: &str) -> Command {
     match name {
         _ if triple == env!("CR_HOST") => Command::new(name),
         "g++" => compiler(true),
+        // The system's compiler is one, and zig's, which stands for it elsewhere.
+        "clang" if target::is_macos() => compiler(false),
         _ => {
             let mut command = Command::new(name);
             command.arg(format!("--target={}", target::gnu_triple()));
