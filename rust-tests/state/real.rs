@@ -5,7 +5,8 @@ use crate::fixture::{Guest, Run, Toolchain, c, cpp, reload};
 const TOOLCHAINS: [Toolchain; 4] = [
     Toolchain { compiler: "gcc", flags: &["-g", "-Og", "-fcommon", "-fdata-sections", "-Wl,--gc-sections"] },
     Toolchain { compiler: "gcc", flags: &["-g", "-O3", "-flto", "-fuse-ld=bfd"] },
-    Toolchain { compiler: "clang", flags: &["-g", "-O0", "-fstandalone-debug", "-fuse-ld=lld"] },
+    // Then the labels that a compiler makes up stay in the symbol table.
+    Toolchain { compiler: "clang", flags: &["-g", "-O0", "-fstandalone-debug", "-fuse-ld=lld", "-Wl,--emit-relocs"] },
     Toolchain { compiler: "clang", flags: &["-gdwarf-4", "-O3", "-fstandalone-debug", "-fuse-ld=lld"] },
 ];
 

@@ -133,6 +133,10 @@ impl Reader<'_, '_> {
         }
         let text = |at: u32| text(self.names, at as usize).map(readable);
         let name = text(row.name).ok_or_else(|| nonsense("symbol names"))?;
+        // A label of the assembler's, which linkers leave out unless they keep relocations: compilers number them anew.
+        if name.starts_with(".L") {
+            return Ok(());
+        }
         let file = self.file.filter(|_| local).and_then(text);
         (self.found)(Symbol { place, name, file: file.filter(|file| !file.is_empty()) });
         Ok(())
