@@ -83,7 +83,8 @@ language! { cpp [gcc clang] [
     template_static anonymous_namespace change_a_base
 ] }
 language! { rust [rustc] [
-    add remove reorder rename move_to_another_file widen narrow narrow_too_far grow_an_array shrink_an_array
+    add remove reorder rename move_to_another_file widen widen_what_an_optimiser_sees use_what_an_optimiser_sees
+    narrow narrow_too_far grow_an_array shrink_an_array
     add_a_field change_a_nested_struct nest remove_a_field change_an_enum static_in_a_function thread_local
 ] }
 

@@ -343,6 +343,26 @@ const RUST: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "widen_what_an_optimiser_sees",
+        title: "widen a number all uses of which an optimiser sees",
+        old: "static mut SEEN: i32 = 0;",
+        new: "static mut SEEN: i64 = 0;",
+        set: "SEEN -= 12; if SEEN < -1000 { return -1 }",
+        get: "{ let was = SEEN; SEEN = was - 1; was }",
+        meanings: &[(-12, KEPT), (4_294_967_284, BYTES)],
+        ..ROW
+    },
+    Row {
+        name: "use_what_an_optimiser_sees",
+        title: "use a number otherwise, so that an optimiser sees all uses",
+        old: "static mut LATER: i32 = 0;",
+        new: "static mut LATER: i32 = 0;",
+        set: "LATER = -12; keep!(LATER);",
+        get: "{ let was = LATER; LATER = was - 1; was }",
+        meanings: &[(-12, KEPT)],
+        ..ROW
+    },
+    Row {
         name: "narrow",
         used: &["NARROW"],
         title: "narrow a number that fits (`double` to `float`)",

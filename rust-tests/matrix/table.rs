@@ -72,10 +72,15 @@ fn table() -> Option<String> {
         write!(text, " {title} |").unwrap();
     }
     text.push_str("\n|---|---|---|---|---|---|---|\n");
-    for row in rows::of("cpp") {
-        write!(text, "| {} |", row.title).unwrap();
+    // C++ has all that C has.
+    let mut titles: Vec<&str> = rows::of("cpp").iter().map(|row| row.title).collect();
+    titles.extend(
+        rows::of("rust").iter().map(|row| row.title).filter(|title| !titles.contains(title)).collect::<Vec<_>>(),
+    );
+    for title in titles {
+        write!(text, "| {title} |").unwrap();
         for (language, _, debug) in COLUMNS {
-            let cell = cells.get(&(row.title, language, debug));
+            let cell = cells.get(&(title, language, debug));
             write!(text, " {} |", cell.map_or("–".into(), shown)).unwrap();
         }
         text.push('\n');

@@ -59,6 +59,9 @@ pub(super) struct Rename<'a> {
     pub(super) old: &'a str,
 }
 
+/// What an optimiser adds to the name for the first part into which it has split a variable.
+const FIRST: &str = ".0";
+
 /// The names of a version's variables.
 type Keys<'k> = &'k [Option<(Key<'k>, Order)>];
 
@@ -149,7 +152,7 @@ impl Matching {
         for group in groups() {
             matching.by_group(group, &context);
         }
-        matching.by_plain_name(&old_keys, &new_keys);
+        matching.by_plain_name([old, new], [&old_keys, &new_keys]);
         matching
     }
 
@@ -371,17 +374,24 @@ impl Matching {
         }
     }
 
-    /// What is left may have become static or global, or its function takes something else now.
-    fn by_plain_name(&mut self, old_keys: Keys<'_>, new_keys: Keys<'_>) {
+    /// What is left may have become static or global, or its function takes something else now, or an optimiser sees all
+    /// uses of it now: it then calls the first part of it by a number, which is all of it if it is as large.
+    fn by_plain_name(&mut self, [old, new]: [&Side<'_>; 2], [old_keys, new_keys]: [Keys<'_>; 2]) {
         let open = |(index, fate): (u32, &Fate)| (*fate == Fate::Gone).then_some(index);
         let left: Vec<u32> = (0..).zip(&self.new_of).filter_map(open).collect();
         if left.is_empty() {
             return;
         }
+        fn key<'k>(keys: Keys<'k>, index: u32) -> Option<&'k Key<'k>> {
+            keys.get(index as usize)?.as_ref().map(|(key, _)| key)
+        }
         let name = |keys: Keys<'_>, index: u32| {
-            let (key, _) = keys.get(index as usize)?.as_ref()?;
-            Some(names::plain(&key.base).unwrap_or_else(|| key.base.as_ref().to_owned()))
+            let base = &key(keys, index)?.base;
+            let base = base.strip_suffix(FIRST).unwrap_or(base);
+            Some(names::plain(base).unwrap_or_else(|| base.to_owned()))
         };
+        let size = |side: &Side<'_>, index: u32| side.get(index).map(|variable| variable.place.size);
+        let is_as_large = |before: u32, after: u32| size(old, before) == size(new, after);
         let mut found: HashMap<String, (Vec<u32>, Vec<u32>)> = HashMap::new();
         for index in left {
             if let Some(name) = name(old_keys, index) {
@@ -396,13 +406,12 @@ impl Matching {
             }
         }
         for (old, new) in found.into_values() {
+            let ([old], [new]) = (&old[..], &new[..]) else { continue };
+            let (Some(before), Some(after)) = (key(old_keys, *old), key(new_keys, *new)) else { continue };
             // Those of two functions have been told apart.
-            let inner = |keys: Keys<'_>, index: u32| {
-                keys.get(index as usize).and_then(Option::as_ref).is_some_and(|(key, _)| key.inner)
-            };
-            if let ([old], [new]) = (&old[..], &new[..])
-                && !(inner(old_keys, *old) && inner(new_keys, *new))
-            {
+            let is_apart = before.inner && after.inner;
+            let is_part = |key: &Key<'_>| key.base.ends_with(FIRST);
+            if !is_apart && (is_part(before) == is_part(after) || is_as_large(*old, *new)) {
                 self.join(*old, *new);
             }
         }

@@ -128,8 +128,10 @@ fn is_mangled(name: &str) -> bool {
     name.starts_with("_Z") || name.starts_with("__Z")
 }
 
-/// The v0 mangling, or the legacy one, which ends in `17h`, 16 hexadecimal digits and `E`.
+/// The v0 mangling, or the legacy one, which ends in `17h`, 16 hexadecimal digits and `E`. An optimiser adds a dot and a
+/// number, for one variable or for each part of one.
 pub(super) fn is_rust(name: &str) -> bool {
+    let name = numbered(name).map_or(name, |(rest, _)| rest);
     let Some(start) = name.bytes().position(|byte| byte != b'_') else { return false };
     let name = name.get(start..).unwrap_or_default();
     if name.starts_with('R') {
@@ -351,7 +353,10 @@ mod tests {
             ("a.", "a."),
             ("_ZN5guest4main5ZEROS17h0123456789abcdefE", "guest::main::ZEROS"),
             ("_ZN5guest4main5ZEROS17hfedcba9876543210E", "guest::main::ZEROS"),
+            ("_ZN5guest4main5ZEROS17hfedcba9876543210E.0", "guest::main::ZEROS.0"),
+            ("_ZN5guest4main5ZEROS17hfedcba9876543210E.1.llvm.123", "guest::main::ZEROS.1"),
             ("_RNvCs1234_5guest4ZERO", "guest::ZERO"),
+            ("_RNvCs1234_5guest4ZERO.1", "guest::ZERO.1"),
             ("_RNvCsabcdefghijk_5guest4ZERO", "guest::ZERO"),
         ] {
             assert_eq!(base(name), expected, "{name}");
