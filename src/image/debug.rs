@@ -65,6 +65,15 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// What clang and rustc call static variables that they have put into one, with `-O3` for ARM. Which they are is known by
+/// debug information alone: on macOS. (In ELF images each keeps a symbol, and this one has none.)
+pub(crate) const MERGED: &str = "_MergedGlobals";
+
+/// Is it the symbol of several variables? The second one in a file has a number.
+pub(crate) fn is_merged(symbol: &str) -> bool {
+    symbol.strip_prefix(MERGED).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// What is to be found out, and in which image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {

@@ -12,6 +12,7 @@ use crate::abi::cr_entry_kind::{
     CR_ENTRY_CARRIED, CR_ENTRY_CONVERTED, CR_ENTRY_DANGLING, CR_ENTRY_DROPPED, CR_ENTRY_INITIALISED,
     CR_ENTRY_REDIRECTED,
 };
+use crate::image::debug::is_merged;
 use crate::image::types::Word;
 use crate::image::{Section, Variable};
 use core::ffi::CStr;
@@ -49,6 +50,8 @@ impl Plan<'_> {
 }
 
 /// Why a variable is not carried that nothing but its name tells from others.
+const TOGETHER: &CStr =
+    c"the compiler has put several variables into one, and which they are has changed or cannot be told";
 const SEVERAL: &CStr = c"several variables have its name, and which of them it is cannot be told";
 
 struct Carrier<'c, 'a> {
@@ -75,6 +78,9 @@ impl<'c> Carrier<'c, '_> {
                         unsafe { self.variable(index, old, *new_index, new) };
                     }
                 }
+                Fate::Gone | Fate::Ambiguous if is_merged(&old.name) => {
+                    self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, TOGETHER);
+                }
                 Fate::Gone => self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, c""),
                 Fate::Ambiguous => self.report.add(CR_ENTRY_DROPPED, &old.name, sizes, SEVERAL),
             }
@@ -82,6 +88,7 @@ impl<'c> Carrier<'c, '_> {
         for (new, claim) in variables.new.variables.iter().zip(&variables.matching.claims) {
             let reason = match claim {
                 Claim::Taken => continue,
+                _ if is_merged(&new.name) => TOGETHER,
                 Claim::Free => c"it is new",
                 Claim::Doubtful => SEVERAL,
             };

@@ -5,7 +5,7 @@
 
 use super::names::{self, Key, Order};
 use super::side::Side;
-use crate::image::debug::{Mixer, Scope};
+use crate::image::debug::{Mixer, Scope, is_merged};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -255,6 +255,10 @@ impl Matching {
     /// Those of one name and file, where nothing is known but their names. True: there is doubt.
     fn by_order(&mut self, items: &[Item], context: &Context<'_, '_>) -> bool {
         let (old, new) = self.open(items);
+        if old.iter().any(|index| context.old.get(*index).is_some_and(|variable| is_merged(&variable.name))) {
+            self.doubt(&old, &new);
+            return !new.is_empty();
+        }
         if let ([old], [new]) = (&old[..], &new[..]) {
             self.join(*old, *new);
             return false;

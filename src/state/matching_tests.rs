@@ -165,3 +165,38 @@ fn renames_come_first() {
     });
     assert!(order.iter().zip(other).all(|(source, other)| source.id == 1 - other));
 }
+
+/// What debug information says of the one variable that each version has: what is in it, by a number.
+struct Forms(Option<[u64; 2]>);
+
+impl Evidence for Forms {
+    fn is_same_image(&self) -> bool {
+        false
+    }
+
+    fn scopes(&self, of_old: &[u32], of_new: &[u32]) -> [HashMap<u32, Scope>; 2] {
+        let form = |function| Scope { unit: 0, function, block: 0, nth: 0 };
+        let Some([old, new]) = self.0 else { return Default::default() };
+        [(of_old, old), (of_new, new)].map(|(of, number)| of.iter().map(|index| (*index, form(number))).collect())
+    }
+}
+
+#[test]
+fn variables_that_the_compiler_has_put_into_one_stay_together_or_begin_anew() {
+    let side = |name: &str, address: u64| {
+        let mut side = Side::default();
+        let place = Place { kind: Kind::Object, address, size: 16, local: true };
+        side.variables.push(Symbol { place, name: name.to_owned().into(), file: Some("guest.c".into()) });
+        side.kinds.push(SectionKind::Zero);
+        side
+    };
+    for (new, address) in [("_MergedGlobals", 16), ("_MergedGlobals", 32), ("_MergedGlobals.1", 16)] {
+        let fate = |forms| {
+            let (old, new) = (side("_MergedGlobals", 16), side(new, address));
+            Matching::of(&old, &new, &[], &Forms(forms)).new_of[0]
+        };
+        assert_eq!(fate(Some([7, 7])), Fate::Is(0), "{new}");
+        assert_eq!(fate(Some([7, 8])), Fate::Gone, "{new}");
+        assert_eq!(fate(None), Fate::Ambiguous, "{new}");
+    }
+}

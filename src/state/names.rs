@@ -4,6 +4,7 @@
 //! what link-time optimisation makes local (`x.lto_priv.0`), the hashes of Rust's crates. They change with any edit.
 
 use crate::image::Variable;
+use crate::image::debug::{MERGED, is_merged};
 use std::borrow::Cow;
 
 /// What a compiler appends to a name, followed by a number.
@@ -57,6 +58,10 @@ pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
             Some((base, number)) => (Key { base: base.into(), inner: false }, (order.0.max(number), order.1)),
             None => (Key { base: base.into(), inner: false }, order),
         };
+    }
+    if is_merged(base) {
+        let number = numbered(base).map_or(0, |(_, number)| number.saturating_add(1));
+        return (Key { base: MERGED.into(), inner: true }, (number.saturating_add(1), order.1));
     }
     // gcc writes `k.0`, and counts on for each in the file; clang `f.k`, and `f.k.1` for the next one in the function. From
     // PDB files come `f::k` and `f::k.1`.
@@ -366,6 +371,8 @@ mod tests {
         assert_eq!(key("f::k").0, key("f::k.1").0);
         assert_eq!(key("f::k.1").1, (2, 0));
         assert_ne!(key("k").0, key("k.3").0);
+        assert_eq!(key("_MergedGlobals").0, key("_MergedGlobals.3").0);
+        assert!(key("_MergedGlobals").0.is_nameless() && key("_MergedGlobals").1 != (0, 0));
         assert_eq!(key("f.k").0, key("f.k.1").0);
     }
 

@@ -1,6 +1,6 @@
 //! Entries become types.
 
-use super::super::debug::{Found, Mixer, Unknown, Wanted};
+use super::super::debug::{Found, Mixer, Unknown, Wanted, is_merged};
 use super::super::types::{Kind, MAX_DEPTH, Member, Nonsense, Place as At, Role, Type, TypeId, Types, is_owner};
 use super::find::{self, Place};
 use super::{Entry, Reader};
@@ -36,7 +36,8 @@ impl<'a> Builder<'a, '_> {
     /// Makes the types of the entries that were found.
     pub(super) fn build(&self, places: &[Place<'a>], wanted: &[Wanted<'_>], found: &mut Found) {
         for place in places {
-            if wanted.get(place.wanted).is_some()
+            // An entry that is at the address of several variables is that of the first of them.
+            if wanted.get(place.wanted).is_some_and(|one| !is_merged(one.symbol))
                 && let Ok(id) = self.of_variable(&place.unit, place.says.ty, place.says.origin, &mut found.types, 0)
                 && let Some(slot) = found.of.get_mut(place.wanted)
             {

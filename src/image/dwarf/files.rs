@@ -12,8 +12,8 @@ use gimli::{
 use memmap2::Mmap;
 use object::read::macho::{FatArch as _, MachOFatFile32};
 use object::{
-    BinaryFormat, CompressedData, CompressionFormat, File, Object, ObjectSection, ObjectSymbol, RelocationKind,
-    RelocationTarget,
+    Architecture, BinaryFormat, CompressedData, CompressionFormat, File, Object, ObjectSection, ObjectSymbol,
+    RelocationKind, RelocationTarget,
 };
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -24,7 +24,11 @@ use std::path::{Path, PathBuf};
 pub(super) type Bytes = Mmap;
 
 /// What the rest reads of an image.
-pub(super) struct Sections<'a>(DwarfSections<Cow<'a, [u8]>>);
+pub(super) struct Sections<'a> {
+    all: DwarfSections<Cow<'a, [u8]>>,
+    /// Do compilers put static variables into one for this processor? clang does with `-O3`, but for x86.
+    pub(super) merges: bool,
+}
 
 /// Of all that DWARF is made of, this is needed to describe variables.
 const NEEDED: [SectionId; 8] = [
@@ -46,28 +50,36 @@ impl<'a> Sections<'a> {
     /// The sections of an image; None if it has no entries.
     pub(super) fn of(bytes: &'a [u8]) -> Result<Option<Sections<'a>>, Unknown> {
         let file = little(bytes)?;
-        Sections::load(|id| section(&file, id, id.name()))
+        Sections::load(&file, |id| section(&file, id, id.name()))
     }
 
     /// As above of a file that has not been linked: its addresses, which are its own, are put in.
     pub(super) fn of_object(file: &File<'a>) -> Result<Option<Sections<'a>>, Unknown> {
-        Sections::load(|id| relocated(file, id.name(), section(file, id, id.name())?))
+        Sections::load(file, |id| relocated(file, id.name(), section(file, id, id.name())?))
     }
 
-    fn load(read: impl FnMut(SectionId) -> Result<Cow<'a, [u8]>, Unknown>) -> Result<Option<Sections<'a>>, Unknown> {
+    fn load(
+        file: &File<'a>,
+        read: impl FnMut(SectionId) -> Result<Cow<'a, [u8]>, Unknown>,
+    ) -> Result<Option<Sections<'a>>, Unknown> {
         let sections = DwarfSections::load(read)?;
         let empty = sections.debug_info.borrow(|bytes| Reader::new(bytes, LittleEndian)).reader().slice().is_empty();
-        Ok(if empty { None } else { Some(Sections(sections)) })
+        Ok((!empty).then(|| Sections::new(file, sections)))
     }
 
     pub(super) fn of_dwo(bytes: &'a [u8]) -> Result<Sections<'a>, Unknown> {
         let file = little(bytes)?;
         let load = |id: SectionId| id.dwo_name().map_or(Ok(Cow::Borrowed(&[][..])), |name| section(&file, id, name));
-        Ok(Sections(DwarfSections::load(load)?))
+        Ok(Sections::new(&file, DwarfSections::load(load)?))
+    }
+
+    fn new(file: &File<'a>, all: DwarfSections<Cow<'a, [u8]>>) -> Sections<'a> {
+        let x86 = [Architecture::X86_64, Architecture::X86_64_X32, Architecture::I386];
+        Sections { all, merges: !x86.contains(&file.architecture()) }
     }
 
     pub(super) fn dwarf(&self) -> Dwarf<Reader<'_>> {
-        self.0.borrow(|bytes| Reader::new(bytes, LittleEndian))
+        self.all.borrow(|bytes| Reader::new(bytes, LittleEndian))
     }
 }
 

@@ -6,13 +6,14 @@
 
 use super::super::debug::{Hints, Numbers, Unknown, Wanted};
 use super::Reader;
+use super::locations::{ByAddress, Hit, addresses, by_address, direct, in_another, little, location_of, through_table};
 use super::scope::sibling;
 use super::units::{Builder, Handle};
 use core::ops::Range;
 use gimli::{
     AttributeSpecification, AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwTag, DwoId, EntriesRaw,
 };
-use gimli::{Section as _, Unit, UnitOffset, UnitType, constants as c};
+use gimli::{Section as _, UnitOffset, UnitType, constants as c};
 use memchr::memmem;
 use std::rc::Rc;
 
@@ -86,12 +87,6 @@ pub(super) struct Split {
 /// A unit that has a variable in so many bytes is read from its beginning: that is sooner done than a search around each.
 const DENSE: usize = 256;
 
-/// A location in a section: the offset of its length, and whose it may be.
-struct Hit {
-    offset: usize,
-    wanted: usize,
-}
-
 /// Where the location is in entries of variables: so many bytes from the beginning.
 #[derive(Default)]
 pub(super) struct Forms {
@@ -117,10 +112,9 @@ impl<'a> Builder<'a, '_> {
         before: &Hints,
         split: &mut Vec<Split>,
     ) -> Result<(Vec<Place<'a>>, Hints), Unknown> {
-        let by_address = || -> Numbers<usize> { wanted.iter().map(|one| one.address).zip(0..).collect() };
         let info = self.dwarf.debug_info.reader().slice();
         let mut places = Vec::with_capacity(wanted.len());
-        let mut left = by_address();
+        let mut left = by_address(wanted);
         // Where all is about these variables, it is sooner read than looked up what was known.
         let is_sparse = info.len() / wanted.len().max(1) >= DENSE;
         if is_sparse {
@@ -135,8 +129,8 @@ impl<'a> Builder<'a, '_> {
 
         // The places of the wanted addresses in the table of all units.
         let width = usize::from(self.address_size());
-        let by_address = by_address();
-        let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, *by_address.get(&little(bytes.get(..width)?)?)?));
+        let all = ByAddress { wanted, of: by_address(wanted) };
+        let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, *all.of.get(&little(bytes.get(..width)?)?)?));
         let known: Vec<(usize, usize)> = table.windows(width).step_by(4).enumerate().filter_map(number).collect();
         if known.is_empty() {
             return Ok((places, hints));
@@ -160,7 +154,7 @@ impl<'a> Builder<'a, '_> {
                 split.push(Split { name: text(name)?, directory, id, indices });
                 continue;
             }
-            let hits = through_table(info, &unit, &indices);
+            let hits = through_table(info, &unit, &indices, &all);
             self.resolve(&hits, wanted, &mut places)?;
         }
         for place in &places {
@@ -238,10 +232,16 @@ impl<'a> Builder<'a, '_> {
             return Ok(());
         }
         let bytes = self.dwarf.debug_info.reader().slice().get(part.clone()).unwrap_or_default();
-        let hits = direct(bytes, part.start, left, self.address_size());
-        let known = places.len();
-        self.resolve(&hits, wanted, places)?;
-        forget_found(left, wanted, places.get(known..).unwrap_or_default());
+        let mut resolve = |hits: &[Hit], left: &mut Numbers<usize>| {
+            let known = places.len();
+            self.resolve(hits, wanted, places)?;
+            forget_found(left, wanted, places.get(known..).unwrap_or_default());
+            Ok::<(), Unknown>(())
+        };
+        resolve(&direct(bytes, part.start, left, self.address_size()), left)?;
+        if self.merges && !left.is_empty() {
+            resolve(&in_another(bytes, part.start, left, self.address_size()), left)?;
+        }
         Ok(())
     }
 
@@ -274,11 +274,12 @@ impl<'a> Builder<'a, '_> {
     /// Finds the entries of variables in a split unit, which tells addresses by their number.
     pub(super) fn indexed(&self, indices: &Numbers<usize>, wanted: &[Wanted<'_>]) -> Result<Vec<Place<'a>>, Unknown> {
         let mut places = Vec::new();
+        let all = ByAddress { wanted, of: by_address(wanted) };
         let info = self.dwarf.debug_info.reader().slice();
         for start in self.unit_offsets()?.iter() {
             let unit = self.unit_at(*start)?;
             if !matches!(unit.type_(), UnitType::Type { .. } | UnitType::SplitType { .. }) {
-                let hits = through_table(info, &unit, indices);
+                let hits = through_table(info, &unit, indices, &all);
                 self.resolve(&hits, wanted, &mut places)?;
             }
         }
@@ -430,29 +431,6 @@ impl<'a> Builder<'a, '_> {
     }
 }
 
-/// Where a unit's addresses are in the table of all.
-pub(super) fn addresses(table: &[u8], unit: &Unit<Reader<'_>>) -> (usize, usize) {
-    let base = unit.addr_base.0;
-    (base, base.saturating_add(table_len(table, unit)))
-}
-
-/// How long a unit's table of addresses is, in bytes from its base.
-fn table_len(table: &[u8], unit: &Unit<Reader<'_>>) -> usize {
-    if unit.version() < 5 {
-        return table.len(); // it has no header; its numbers are confirmed by the entries
-    }
-    // The base lies behind the header: the length of what follows (4 bytes), and 4 bytes that it counts.
-    let header = unit.addr_base.0.checked_sub(8).and_then(|start| table.get(start..start + 4));
-    header.and_then(little).map_or(0, |length| (length as usize).saturating_sub(4))
-}
-
-pub(super) fn little(bytes: &[u8]) -> Option<u64> {
-    if let Ok(word) = bytes.try_into() {
-        return Some(u64::from_le_bytes(word));
-    }
-    (bytes.len() < 8).then(|| bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
 /// Takes the variables out that have been found.
 fn forget_found(left: &mut Numbers<usize>, wanted: &[Wanted<'_>], places: &[Place<'_>]) {
     for place in places {
@@ -460,44 +438,6 @@ fn forget_found(left: &mut Numbers<usize>, wanted: &[Wanted<'_>], places: &[Plac
             left.remove(&one.address);
         }
     }
-}
-
-/// How a location begins that holds an address: its length, and what it is.
-fn location_of(address_size: u8) -> [u8; 2] {
-    [address_size + 1, c::DW_OP_addr.0]
-}
-
-/// Locations that hold an address, in a part of the section that begins at `start`.
-fn direct(info: &[u8], start: usize, by_address: &Numbers<usize>, address_size: u8) -> Vec<Hit> {
-    let width = usize::from(address_size);
-    let (Some(low), Some(high)) = (by_address.keys().min(), by_address.keys().max()) else { return Vec::new() };
-    let pattern = location_of(address_size);
-    let hit = |offset: usize| {
-        let address = little(info.get(offset + 2..offset + 2 + width)?)?;
-        if address < *low || address > *high {
-            return None;
-        }
-        by_address.get(&address).map(|wanted| Hit { offset: start + offset, wanted: *wanted })
-    };
-    memmem::find_iter(info, &pattern).filter_map(hit).collect()
-}
-
-/// Locations in a unit that hold the number of an address.
-fn through_table(info: &[u8], unit: &Unit<Reader<'_>>, indices: &Numbers<usize>) -> Vec<Hit> {
-    let start = unit.debug_info_offset().map_or(0, |offset| offset.0);
-    let bytes = info.get(start..start.saturating_add(unit.length_including_self())).unwrap_or_default();
-    let hit = |at: usize| {
-        let length_at = at.checked_sub(1)?;
-        let length = usize::from(*bytes.get(length_at)?);
-        let number = bytes.get(at + 1..at + length)?;
-        let (last, more) = number.split_last()?;
-        if number.len() > 5 || last & 0x80 != 0 || more.iter().any(|byte| byte & 0x80 == 0) {
-            return None;
-        }
-        let index = number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f));
-        indices.get(&index).map(|wanted| Hit { offset: start + length_at, wanted: *wanted })
-    };
-    memchr::memchr2_iter(c::DW_OP_addrx.0, c::DW_OP_GNU_addr_index.0, bytes).filter_map(hit).collect()
 }
 
 pub(super) fn may_have_location(tag: DwTag) -> bool {

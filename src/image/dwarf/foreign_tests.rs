@@ -5,6 +5,7 @@ use super::tests::{describe, run};
 use crate::image::debug::{Hints, Wanted, is_overwritten, variable_types};
 use crate::image::macho_tests::versioned;
 use crate::image::{Format, Source, Symbol, Target, own, symbols};
+use goblin::elf::header::EM_AARCH64;
 use goblin::mach::constants::cputype::{CPU_TYPE_ARM64, CPU_TYPE_X86_64};
 use goblin::pe::header::COFF_MACHINE_X86_64;
 use std::fs;
@@ -31,11 +32,15 @@ fn types_in(path: &Path, target: Target) -> Vec<String> {
 }
 
 fn types_of(bytes: &[u8], path: &Path, target: Target) -> Vec<String> {
+    types_named(bytes, path, target, ["player", "counter", "flag", "calls"])
+}
+
+fn types_named(bytes: &[u8], path: &Path, target: Target, names: [&str; 4]) -> Vec<String> {
     let source = Source::original(bytes, path);
     let mut all: Vec<Symbol<'_>> = Vec::new();
     symbols(source, target, &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
     let is_called = |symbol: &str, name: &str| symbol.trim_start_matches('_').split('.').any(|part| part == name);
-    let wanted = ["player", "counter", "flag", "calls"].map(|name| {
+    let wanted = names.map(|name| {
         let symbol = all.iter().find(|symbol| is_called(&symbol.name, name));
         Wanted::new(symbol.unwrap_or_else(|| panic!("no symbol for {name}")))
     });
@@ -109,6 +114,73 @@ fn dwarf_of_macos_is_in_a_bundle_beside_the_image() {
         bytes[uuid + 8] ^= 1;
         fs::write(&inner, bytes).unwrap();
         assert_eq!(types_in(&path, macos(cpu)), ["none"; 4]);
+    }
+}
+
+/// Statics that clang puts into one for ARM.
+const MERGED: &str = "
+    static int first, second; static long third; static int last[4];
+    int get(void) { return first + second; }
+    int cr_main(void *ctx, int op) {
+        first += op; second -= op; third += first * second; last[op & 3]++; return get() + (int)third + last[(op + 1) & 3];
+    }
+";
+
+#[test]
+fn types_of_statics_that_are_one_to_the_compiler() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    fs::write(place.join("guest.c"), MERGED).unwrap();
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let clang = "clang --target=aarch64-linux-gnu -O3 -fPIC -shared -nostdlib -fuse-ld=lld";
+        tool(place, &format!("{clang} {version} guest.c -o guest.so"));
+        let dump = Command::new(versioned("llvm-dwarfdump")).arg("guest.so").current_dir(place).output().unwrap();
+        assert!(String::from_utf8_lossy(&dump.stdout).contains("DW_OP_plus_uconst"), "they are not one any more");
+        let linux = Target { machine: EM_AARCH64, ..Target::native() };
+        let path = place.join("guest.so");
+        let types = types_named(&fs::read(&path).unwrap(), &path, linux, ["first", "second", "third", "last"]);
+        assert_eq!(types, ["i32", "i32", "i64", "i32[4]"], "{version}");
+    }
+}
+
+#[test]
+fn statics_without_a_symbol_of_their_own_are_told_by_what_is_beside_them() {
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    let form = |source: &str, flags: &str, bundle: bool| {
+        fs::write(place.join("guest.c"), source).unwrap();
+        compile(place, "arm64", "guest", &format!("-O3 {flags}"));
+        link_objects(place, "arm64", "guest-arm64.o", "guest.dylib");
+        let _ = fs::remove_dir_all(place.join("guest.dylib.dSYM"));
+        if bundle {
+            tool(place, "dsymutil guest.dylib");
+            fs::remove_file(place.join("guest-arm64.o")).unwrap();
+        }
+        let path = place.join("guest.dylib");
+        let bytes = fs::read(&path).unwrap();
+        let source = Source::original(&bytes, &path);
+        let mut all: Vec<Symbol<'_>> = Vec::new();
+        symbols(source, macos(CPU_TYPE_ARM64), &mut |_| true, &mut |symbol| all.push(symbol)).unwrap();
+        assert!(all.iter().all(|symbol| symbol.name != "first"), "it has a symbol of its own");
+        let one = Wanted::new(all.iter().find(|symbol| symbol.name == "_MergedGlobals").unwrap());
+        let found = variable_types(source, &[one], &Hints::default()).unwrap();
+        assert_eq!(found.of, [None], "not the type of the first of them");
+        *found.other_forms.get(&one.address).unwrap()
+    };
+    for bundle in [false, true] {
+        let before = form(MERGED, "-g", bundle);
+        assert_eq!(form(&MERGED.replace("first - second", "second - first"), "-g", bundle), before, "other code");
+        let swapped = MERGED.replace("first", "@").replace("second", "first").replace('@', "second");
+        let more =
+            MERGED.replace("third +=", "more++; third +=").replace("static long", "static short more; static long");
+        for (edited, what) in [
+            (swapped, "places"),
+            (MERGED.replace("second", "other"), "a name"),
+            (MERGED.replace("int first, second;", "int first; static unsigned second;"), "a type"),
+            (more, "one more"),
+        ] {
+            assert_ne!(form(&edited, "-g", bundle), before, "{what}");
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Variables that are not in memory as their type says.
 //!
-//! An optimiser makes a flag of a number that is only ever one of two, or keeps the fields of a struct apart and drops
-//! some. The location is then an expression that puts the value together, and the bytes at the symbol mean something else.
+//! An optimiser makes a flag of a number that is only ever one of two, keeps the fields of a struct apart and drops
+//! some, or puts several variables into one. The location is then an expression that puts the value together, and the bytes at the symbol mean something else.
 
-use super::super::debug::{Found, Numbers, Unknown, Wanted};
-use super::find::{little, may_have_location, origin};
+use super::super::debug::{Found, Numbers, Unknown, Wanted, is_merged};
+use super::find::{may_have_location, origin};
+use super::locations::{addresses, little};
 use super::units::{Builder, Handle};
 use super::{Entry, Expression};
 use gimli::{AttributeValue, DebugInfoOffset, Operation, Section as _, UnitType, constants as c};
@@ -47,7 +48,7 @@ impl<'a> Builder<'a, '_> {
         let places: Vec<usize> = places.map(|(nth, _)| nth * 4).collect();
         for start in starts.iter().filter(|_| !places.is_empty()) {
             let unit = self.unit_at(*start)?;
-            let (base, end) = super::find::addresses(table, &unit);
+            let (base, end) = addresses(table, &unit);
             let own = places.partition_point(|at| *at < base) < places.partition_point(|at| *at < end);
             if own && unit.dwo_id.is_none() {
                 suspects.insert(start.0);
@@ -122,8 +123,13 @@ impl<'a> Builder<'a, '_> {
             "address".hash(&mut form);
             addresses.extend(whose.map(|index| (*index, addresses.len())));
         }
-        if count < 2 || addresses.is_empty() {
+        let merged = |(index, _): &(usize, usize)| wanted.get(*index).is_some_and(|one| is_merged(one.symbol));
+        let is_merged = addresses.iter().any(merged);
+        if addresses.is_empty() || (count < 2 && !is_merged) {
             return Ok(());
+        }
+        if is_merged {
+            self.text(unit, entry, c::DW_AT_name).hash(&mut form);
         }
         if let Ok(ty) = self.of_variable(unit, entry.attr_value(c::DW_AT_type), origin(entry), &mut found.types, 0) {
             found.types.signature(ty).hash(&mut form);
@@ -132,7 +138,9 @@ impl<'a> Builder<'a, '_> {
             let mut form = form.clone();
             nth.hash(&mut form);
             if let Some(one) = wanted.get(index) {
-                found.other_forms.insert(one.address, form.finish());
+                // Of all that are in it, whatever their order.
+                let sum = found.other_forms.entry(one.address).or_default();
+                *sum = sum.wrapping_add(form.finish());
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ mod find;
 #[cfg(all(test, target_os = "linux"))]
 mod foreign_tests;
 mod forms;
+mod locations;
 mod objects;
 mod pointers;
 mod scope;
@@ -65,7 +66,8 @@ fn in_file(sections: &Sections<'_>, asked: &Asked<'_>) -> Result<Found, Unknown>
     let Asked { source: Source { path, .. }, wanted, before, .. } = *asked;
     let dwarf = sections.dwarf();
     let mut found = Found { of: vec![None; wanted.len()], scopes: vec![None; wanted.len()], ..Found::default() };
-    let builder = Builder::new(&dwarf);
+    let mut builder = Builder::new(&dwarf);
+    builder.merges = sections.merges;
     let mut split = Vec::new();
     let (places, hints) = builder.places(wanted, before, &mut split)?;
     found.hints = hints;

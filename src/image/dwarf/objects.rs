@@ -2,7 +2,7 @@
 //!
 //! The symbol table of the image names them, and what it has of each: rows that are called "stabs" (`mach-o/stab.h`).
 
-use super::super::debug::{Asked, Found, Hints, Numbers, Unknown, Wanted};
+use super::super::debug::{Asked, Found, Hints, Numbers, Unknown, Wanted, What};
 use super::files::{self, Sections};
 use super::units::Builder;
 use goblin::mach::symbols::{N_GSYM, N_OSO, N_STSYM};
@@ -102,6 +102,11 @@ impl Part<'_> {
         let builder = Builder::new(&dwarf);
         let (places, _) = builder.places(&moved, &Hints::default(), &mut Vec::new())?;
         super::answer(&builder, &places, &Asked { wanted: &moved, ..*asked }, found);
+        if asked.what == What::Types {
+            let own = self.variables.iter().filter(|(index, _)| found.of.get(*index) == Some(&None));
+            let open = own.filter_map(|(index, _)| Some((moved.get(*index)?.address, *index))).collect();
+            builder.other_forms(&open, asked.wanted, found);
+        }
         Ok(true)
     }
 }

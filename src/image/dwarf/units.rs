@@ -32,6 +32,8 @@ type TypeUnits<'a> = HashMap<DebugTypeSignature, (UnitHeader<Reader<'a>>, UnitOf
 /// Makes types of entries.
 pub(in super::super) struct Builder<'a, 'd> {
     pub(super) dwarf: &'d Dwarf<Reader<'a>>,
+    /// May the place of a variable be given as one in another variable?
+    pub(super) merges: bool,
     pub(super) memo: RefCell<Memos>,
     work: Cell<u64>,
     units: RefCell<HashMap<(SectionId, UnitSectionOffset), Handle<'a>>>,
@@ -50,6 +52,7 @@ impl<'a, 'd> Builder<'a, 'd> {
     pub(super) fn new(dwarf: &'d Dwarf<Reader<'a>>) -> Self {
         Builder {
             dwarf,
+            merges: false,
             memo: RefCell::default(),
             work: Cell::new(MAX_WORK),
             units: RefCell::default(),
