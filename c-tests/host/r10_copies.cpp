@@ -189,6 +189,8 @@ SCENARIO(r10_file_of_a_copy_is_used_again_but_not_if_it_is_linked) {
     CHECK(size == kept_size && std::memcmp(first, kept, size) == 0);
 #ifdef __linux__
     CHECK(again);
+#else
+    (void)again; // each copy is a new file
 #endif
     std::free(first);
     std::free(kept);
