@@ -26,7 +26,7 @@ pub(super) type Bytes = Mmap;
 /// What the rest reads of an image.
 pub(super) struct Sections<'a> {
     all: DwarfSections<Cow<'a, [u8]>>,
-    /// Do compilers put static variables into one for this processor? clang does with `-O3`, but for x86.
+    /// Do compilers put static variables into one for this processor? clang does with `-O3`, except for x86.
     pub(super) merges: bool,
 }
 

@@ -1,7 +1,8 @@
 //! Variables that are not in memory as their type says.
 //!
 //! An optimiser makes a flag of a number that is only ever one of two, keeps the fields of a struct apart and drops
-//! some, or puts several variables into one. The location is then an expression that puts the value together, and the bytes at the symbol mean something else.
+//! some, or puts several variables into one. The location is then an expression that puts the value together, and the
+//! bytes at the symbol mean something else.
 
 use super::super::debug::{Found, Numbers, Unknown, Wanted, is_merged};
 use super::find::{may_have_location, origin};
@@ -123,12 +124,13 @@ impl<'a> Builder<'a, '_> {
             "address".hash(&mut form);
             addresses.extend(whose.map(|index| (*index, addresses.len())));
         }
-        let merged = |(index, _): &(usize, usize)| wanted.get(*index).is_some_and(|one| is_merged(one.symbol));
-        let is_merged = addresses.iter().any(merged);
-        if addresses.is_empty() || (count < 2 && !is_merged) {
+        let is_one_of_several =
+            |(index, _): &(usize, usize)| wanted.get(*index).is_some_and(|one| is_merged(one.symbol));
+        let is_one_of_several = addresses.iter().any(is_one_of_several);
+        if addresses.is_empty() || (count < 2 && !is_one_of_several) {
             return Ok(());
         }
-        if is_merged {
+        if is_one_of_several {
             self.text(unit, entry, c::DW_AT_name).hash(&mut form);
         }
         if let Ok(ty) = self.of_variable(unit, entry.attr_value(c::DW_AT_type), origin(entry), &mut found.types, 0) {
