@@ -6,7 +6,7 @@
 
 use super::super::debug::{Hints, Numbers, Unknown, Wanted};
 use super::Reader;
-use super::locations::{ByAddress, Hit, addresses, by_address, direct, in_another, little, location_of, through_table};
+use super::locations::{ByAddress, Hit, address_of, addresses, by_address, direct, in_another, little, through_table};
 use super::scope::sibling;
 use super::units::{Builder, Handle};
 use core::ops::Range;
@@ -203,10 +203,8 @@ impl<'a> Builder<'a, '_> {
             if range.len().checked_div(*count)? < DENSE {
                 return None;
             };
-            let end = hit.offset.saturating_add(2 + usize::from(width));
-            let Some([length, operation, address @ ..]) = info.get(hit.offset..end) else { return None };
-            let is = wanted.get(hit.wanted).map(|one| one.address);
-            ([*length, *operation] == location_of(width) && little(address) == is).then_some(hit)
+            let is = wanted.get(hit.wanted)?.address;
+            (address_of(info.get(hit.offset..)?, width) == Some(is)).then_some(hit)
         };
         let mut hits: Vec<Hit> = hits.into_iter().filter_map(is_there).collect();
         hits.sort_unstable_by_key(|hit| hit.offset);

@@ -32,7 +32,7 @@ pub(super) fn by_address(wanted: &[Wanted<'_>]) -> Numbers<usize> {
 }
 
 /// How a location begins that holds an address: its length, and what it is.
-pub(super) fn location_of(address_size: u8) -> [u8; 2] {
+fn location_of(address_size: u8) -> [u8; 2] {
     [address_size + 1, c::DW_OP_addr.0]
 }
 
@@ -54,13 +54,11 @@ pub(super) fn direct(info: &[u8], start: usize, by_address: &Numbers<usize>, add
 /// The same, where it is an address and how far behind it: that of a variable which the compiler has put into one with
 /// others.
 pub(super) fn in_another(info: &[u8], start: usize, by_address: &Numbers<usize>, address_size: u8) -> Vec<Hit> {
-    let width = usize::from(address_size);
     // The distance has seven bits in a byte; nobody makes more than a page of such variables.
     let find = |bytes: u8| {
         let [length, operation] = location_of(address_size);
         let hit = move |offset: usize| {
-            let (address, rest) = info.get(offset + 2..)?.split_at_checked(width)?;
-            let address = little(address)?.checked_add(distance(rest.get(..1 + usize::from(bytes))?)?)?;
+            let address = address_of(info.get(offset..)?, address_size)?;
             by_address.get(&address).map(|wanted| Hit { offset: start + offset, wanted: *wanted })
         };
         let pattern = [length + 1 + bytes, operation];
@@ -69,6 +67,15 @@ pub(super) fn in_another(info: &[u8], start: usize, by_address: &Numbers<usize>,
     let mut hits: Vec<Hit> = [1, 2].into_iter().flat_map(find).collect();
     hits.sort_unstable_by_key(|hit| hit.offset);
     hits
+}
+
+/// The address that a location says which is at the beginning of these bytes.
+pub(super) fn address_of(bytes: &[u8], address_size: u8) -> Option<u64> {
+    let (length, rest) = bytes.split_first()?;
+    let (operation, rest) = rest.get(..usize::from(*length))?.split_first()?;
+    let (address, rest) = rest.split_at_checked(usize::from(address_size))?;
+    let address = little(address).filter(|_| *operation == c::DW_OP_addr.0)?;
+    if rest.is_empty() { Some(address) } else { address.checked_add(distance(rest)?) }
 }
 
 /// What an operation adds to an address, if that is all there is.
