@@ -136,7 +136,7 @@ fn types_of_statics_that_are_one_to_the_compiler() {
         tool(place, &format!("{clang} {version} guest.c -o guest.so"));
         let dump = Command::new(versioned("llvm-dwarfdump")).arg("guest.so").current_dir(place).output().unwrap();
         assert!(String::from_utf8_lossy(&dump.stdout).contains("DW_OP_plus_uconst"), "they are not one any more");
-        let linux = Target { machine: EM_AARCH64, ..Target::native() };
+        let linux = Target { machine: EM_AARCH64, wide: true, ..Target::native() };
         let path = place.join("guest.so");
         let types = types_named(&fs::read(&path).unwrap(), &path, linux, ["first", "second", "third", "last"]);
         assert_eq!(types, ["i32", "i32", "i64", "i32[4]"], "{version}");
