@@ -129,8 +129,8 @@ impl<'a> Builder<'a, '_> {
 
         // The places of the wanted addresses in the table of all units.
         let width = usize::from(self.address_size());
-        let all = ByAddress { wanted, of: by_address(wanted) };
-        let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, *all.of.get(&little(bytes.get(..width)?)?)?));
+        let all = ByAddress::new(wanted);
+        let number = |(nth, bytes): (usize, &[u8])| Some((nth * 4, all.get(little(bytes.get(..width)?)?)?));
         let known: Vec<(usize, usize)> = table.windows(width).step_by(4).enumerate().filter_map(number).collect();
         if known.is_empty() {
             return Ok((places, hints));
@@ -272,7 +272,7 @@ impl<'a> Builder<'a, '_> {
     /// Finds the entries of variables in a split unit, which tells addresses by their number.
     pub(super) fn indexed(&self, indices: &Numbers<usize>, wanted: &[Wanted<'_>]) -> Result<Vec<Place<'a>>, Unknown> {
         let mut places = Vec::new();
-        let all = ByAddress { wanted, of: by_address(wanted) };
+        let all = ByAddress::new(wanted);
         let info = self.dwarf.debug_info.reader().slice();
         for start in self.unit_offsets()?.iter() {
             let unit = self.unit_at(*start)?;

@@ -7,6 +7,7 @@ use super::super::debug::{Numbers, Wanted};
 use super::Reader;
 use gimli::{Unit, constants as c};
 use memchr::memmem;
+use std::cell::OnceCell;
 
 /// A location in a section: the offset of its length, and whose it may be.
 pub(super) struct Hit {
@@ -14,16 +15,24 @@ pub(super) struct Hit {
     pub(super) wanted: usize,
 }
 
-/// The variables that are wanted, by address.
+/// The variables that are wanted, by address: put in order when one is asked for, which in most split units is never.
 pub(super) struct ByAddress<'w> {
-    pub(super) wanted: &'w [Wanted<'w>],
-    pub(super) of: Numbers<usize>,
+    wanted: &'w [Wanted<'w>],
+    of: OnceCell<Numbers<usize>>,
 }
 
-impl ByAddress<'_> {
+impl<'w> ByAddress<'w> {
+    pub(super) fn new(wanted: &'w [Wanted<'w>]) -> Self {
+        ByAddress { wanted, of: OnceCell::new() }
+    }
+
+    pub(super) fn get(&self, address: u64) -> Option<usize> {
+        self.of.get_or_init(|| by_address(self.wanted)).get(&address).copied()
+    }
+
     /// The one that is so many bytes behind this one.
     fn behind(&self, first: usize, distance: u64) -> Option<usize> {
-        self.of.get(&self.wanted.get(first)?.address.checked_add(distance)?).copied()
+        self.get(self.wanted.get(first)?.address.checked_add(distance)?)
     }
 }
 
