@@ -73,10 +73,12 @@ fn table() -> Option<String> {
     }
     text.push_str("\n|---|---|---|---|---|---|---|\n");
     // C++ has all that C has.
-    let mut titles: Vec<&str> = rows::of("cpp").iter().map(|row| row.title).collect();
-    titles.extend(
-        rows::of("rust").iter().map(|row| row.title).filter(|title| !titles.contains(title)).collect::<Vec<_>>(),
-    );
+    let mut titles: Vec<&str> = Vec::new();
+    for row in rows::of("cpp").into_iter().chain(rows::of("rust")) {
+        if !titles.contains(&row.title) {
+            titles.push(row.title);
+        }
+    }
     for title in titles {
         write!(text, "| {title} |").unwrap();
         for (language, _, debug) in COLUMNS {
