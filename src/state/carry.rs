@@ -50,9 +50,11 @@ impl Plan<'_> {
 }
 
 /// Why a variable is not carried that nothing but its name tells from others.
+const SEVERAL: &CStr = c"several variables have its name, and which of them it is cannot be told";
+
+/// Why several are not carried, see [`is_merged`].
 const TOGETHER: &CStr =
     c"the compiler has put several variables into one, and which they are has changed or cannot be told";
-const SEVERAL: &CStr = c"several variables have its name, and which of them it is cannot be told";
 
 struct Carrier<'c, 'a> {
     snapshot: &'c Snapshot,

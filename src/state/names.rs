@@ -60,8 +60,9 @@ pub(super) fn key<'a>(name: &'a str) -> (Key<'a>, Order) {
         };
     }
     if is_merged(base) {
-        let number = numbered(base).map_or(0, |(_, number)| number.saturating_add(1));
-        return (Key { base: MERGED.into(), inner: true }, (number.saturating_add(1), order.1));
+        // Also the one without a number, which counts from 1 on, may be another one after an edit.
+        let number = numbered(base).map_or(1, |(_, number)| number.saturating_add(2));
+        return (Key { base: MERGED.into(), inner: true }, (number, order.1));
     }
     // gcc writes `k.0`, and counts on for each in the file; clang `f.k`, and `f.k.1` for the next one in the function. From
     // PDB files come `f::k` and `f::k.1`.

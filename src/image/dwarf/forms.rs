@@ -124,9 +124,8 @@ impl<'a> Builder<'a, '_> {
             "address".hash(&mut form);
             addresses.extend(whose.map(|index| (*index, addresses.len())));
         }
-        let is_one_of_several =
-            |(index, _): &(usize, usize)| wanted.get(*index).is_some_and(|one| is_merged(one.symbol));
-        let is_one_of_several = addresses.iter().any(is_one_of_several);
+        let symbol = |index: &usize| wanted.get(*index).map_or("", |one| one.symbol);
+        let is_one_of_several = addresses.iter().any(|(index, _)| is_merged(symbol(index)));
         if addresses.is_empty() || (count < 2 && !is_one_of_several) {
             return Ok(());
         }
